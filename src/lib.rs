@@ -1,0 +1,4 @@
+//! libx402: an HTTP client that pays when a server answers `402 Payment Required`.
+
+pub mod error;
+pub mod world;

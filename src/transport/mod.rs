@@ -1,0 +1,4 @@
+//! One request out, one response in: the parts of it that stand alone.
+
+pub mod proxy;
+pub mod tls;

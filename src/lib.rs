@@ -1,4 +1,5 @@
 //! libx402: an HTTP client that pays when a server answers `402 Payment Required`.
 
 pub mod error;
+pub mod money;
 pub mod world;

@@ -2,4 +2,5 @@
 
 pub mod error;
 pub mod money;
+pub mod protocol;
 pub mod world;

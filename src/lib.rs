@@ -2,5 +2,9 @@
 
 pub mod body;
 pub mod error;
+pub mod ledger;
+pub mod money;
+pub mod policy;
+pub mod protocol;
 pub mod transport;
 pub mod world;

@@ -164,3 +164,6 @@ pub struct Rank {
     usd: Option<Usd>,
     index: usize,
 }
+
+#[cfg(test)]
+mod tests;

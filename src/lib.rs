@@ -3,4 +3,6 @@
 pub mod error;
 pub mod money;
 pub mod protocol;
+pub mod scheme;
+pub mod wallet;
 pub mod world;

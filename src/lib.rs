@@ -6,5 +6,7 @@ pub mod ledger;
 pub mod money;
 pub mod policy;
 pub mod protocol;
+pub mod scheme;
 pub mod transport;
+pub mod wallet;
 pub mod world;

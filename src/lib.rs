@@ -4,6 +4,7 @@ pub mod body;
 pub mod error;
 pub mod ledger;
 pub mod money;
+pub mod payer;
 pub mod policy;
 pub mod protocol;
 pub mod scheme;

@@ -323,7 +323,8 @@ fn check_echo(id: &str, challenge: &Challenge, offer: &Offer, credential: &Crede
 #[test]
 fn the_header_is_read_before_the_body() {
     // What is picked, or why nothing is; beside it what both SDKs do.
-    let expected: [(&str, Result<(Version, u64), &str>); 7] = [
+    type Picked = Result<(Version, u64), &'static str>;
+    let expected: [(&str, Picked); 7] = [
         ("header-v2-body-v1", Ok((Version::V2, 10_000))),
         ("header-v2-body-v2-different", Ok((Version::V2, 10_000))),
         // The SDKs recorded here find nothing; the official Go client reads it, and so do we.

@@ -40,6 +40,10 @@ impl Amount {
         self.0.to_be_bytes()
     }
 
+    pub(crate) fn from_u256(units: U256) -> Amount {
+        Amount(units)
+    }
+
     pub(crate) fn to_u256(self) -> U256 {
         self.0
     }

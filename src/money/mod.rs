@@ -7,11 +7,13 @@
 mod address;
 mod amount;
 mod asset;
+mod budget;
 mod network;
 mod price;
 
 pub use address::{AddressError, EvmAddress};
 pub use amount::Amount;
 pub use asset::{KnownAsset, TransferMethod, known_asset, known_assets};
+pub use budget::{Budget, Scope};
 pub use network::Network;
 pub use price::{Price, Usd};

@@ -54,6 +54,15 @@ impl Usd {
     pub fn checked_sub(self, other: Usd) -> Option<Usd> {
         self.0.checked_sub(other.0).map(Usd)
     }
+
+    /// The number of 10^-18 dollars.
+    pub fn to_units(self) -> Amount {
+        Amount::from_u256(self.0)
+    }
+
+    pub fn from_units(units: Amount) -> Usd {
+        Usd(units.to_u256())
+    }
 }
 
 impl fmt::Display for Usd {

@@ -7,7 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use serde_json::{Value, json};
 
-const OFFER: &str = r#"{"scheme":"exact","network":"eip155:84532","amount":"10000","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C","maxTimeoutSeconds":60,"extra":{"name":"USDC","version":"2"}}"#;
+const OFFER: &str = concat!(
+    r#"{"scheme":"exact","network":"eip155:84532","amount":"10000","#,
+    r#""asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C","#,
+    r#""maxTimeoutSeconds":60,"extra":{"name":"USDC","version":"2"}}"#,
+);
 
 fn challenge_of(offers: &str) -> String {
     format!(r#"{{"x402Version":2,"accepts":[{offers}]}}"#)
@@ -209,9 +213,8 @@ fn version_2_echoes_text_that_a_parser_would_change() {
     let challenge = parse_header(&json).unwrap();
     let credential = Credential::new(&challenge, &challenge.offers[0], &json!({"signature": "0xsecret"}));
     let sent = String::from_utf8(STANDARD.decode(credential.header_value()).unwrap()).unwrap();
-    let expected = format!(
-        r#"{{"x402Version":2,"payload":{{"signature":"0xsecret"}},"extensions":{{"a":{{}}}},"resource":{{"url":"u","n":1e3}},"accepted":{offer}}}"#
-    );
+    let before = r#"{"x402Version":2,"payload":{"signature":"0xsecret"},"extensions":{"a":{}}"#;
+    let expected = format!(r#"{before},"resource":{{"url":"u","n":1e3}},"accepted":{offer}}}"#);
     assert_eq!(sent, expected);
     assert!(serde_json::from_str::<Value>(&sent).is_ok());
     assert!(PAYMENT_HEADER_NAMES.contains(&credential.header_name().to_lowercase().as_str()));

@@ -1,6 +1,7 @@
 //! libx402: an HTTP client that pays when a server answers `402 Payment Required`.
 
 pub mod body;
+pub mod client;
 pub mod error;
 pub mod ledger;
 pub mod money;

@@ -26,6 +26,8 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 /// How long a server may take to ask for the body before it is sent unasked (RFC 9110 §10.1.1).
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
+/// A refused body up to this size is taken to have been read by the server before it answered.
+const UNREAD_BODY_BYTES_MAX: u64 = 64 * 1024;
 pub(super) const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue\r\n";
 /// A server that sends more interim answers than this is not going to send a final one.
 const INTERIM_ANSWERS_MAX: usize = 64;
@@ -406,12 +408,22 @@ impl Transport for Link {
     /// ureq asks once, when the answer was read to its end and nothing speaks against another request.
     fn is_open(&mut self) -> bool {
         let is_drained = self.stream.as_mut().is_some_and(Stream::is_drained);
-        self.keep = is_drained && !self.attempt.is_stopped() && !self.answer.ended && self.buffers.input.len() == 0;
+        let is_whole = !self.attempt.is_stopped() && !self.answer.ended && self.buffers.input.len() == 0;
+        self.keep = is_drained && is_whole && !self.may_lie_unread();
         self.keep
     }
 
     fn is_tls(&self) -> bool {
         self.stream.as_ref().is_some_and(Stream::is_tls)
+    }
+}
+
+impl Link {
+    /// A server that turned a large body down may have read none of it: the system took it all without a sign,
+    /// and another request would wait behind it for ever.
+    fn may_lie_unread(&self) -> bool {
+        let is_refused = matches!(self.answer.last, Some(Scan::Final { status }) if status >= STOPPING_STATUS_MIN);
+        is_refused && self.attempt.report().body_bytes_pulled > UNREAD_BODY_BYTES_MAX
     }
 }
 
@@ -425,6 +437,10 @@ impl Drop for Link {
         // so before has left its mark.
         self.watch = None;
         if !self.keep || self.attempt.limits.cancel.is_cancelled() {
+            // A server that does not read would never learn of an orderly end: it waits behind the unsent rest.
+            if let Some(stream) = self.stream.as_ref().filter(|_| self.attempt.is_stopped() || self.may_lie_unread()) {
+                stream.socket().discard_on_close();
+            }
             return;
         }
         if let (Some(stream), Some(endpoint)) = (self.stream.take(), self.endpoint.take()) {

@@ -38,7 +38,7 @@ fn run(case: &Case, driver: &dyn Driver) -> Vec<String> {
         Ok(result) => result,
         Err(problem) => return vec![problem],
     };
-    server.state().wait_closed(CLOSED_WITHIN);
+    server.wait_closed(CLOSED_WITHIN);
     let seen = serde_json::to_value(server.snapshot()).unwrap();
     check::check(&server.expand(&case.value), &result, &seen)
 }

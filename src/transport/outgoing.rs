@@ -32,7 +32,8 @@ pub enum Expect {
     Require,
 }
 
-/// One request. `Host`, `Content-Length`, `Transfer-Encoding` and `Expect` are added here; every other header is the caller's.
+/// One request. `Host`, `Content-Length`, `Transfer-Encoding` and `Expect` are added here; every other header is the
+/// caller's.
 pub struct Outgoing<'a> {
     pub method: &'a str,
     /// `http`, `https`, or `unix:/path/to/socket:/http/path?query`.

@@ -10,6 +10,7 @@
 #include "keccak.h"
 #include "raw_http.h"
 #include <secp256k1.h>
+#include <secp256k1_preallocated.h>
 #include <secp256k1_recovery.h>
 #include <sys/random.h>
 

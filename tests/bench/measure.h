@@ -19,7 +19,7 @@
 /* The first development key that every local chain knows; it holds nothing. */
 #define TEST_KEY "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
-static void die(const char *format, ...)
+static inline void die(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -29,7 +29,7 @@ static void die(const char *format, ...)
     exit(1);
 }
 
-static uint64_t number(const char *text)
+static inline uint64_t number(const char *text)
 {
     char *end;
     uint64_t value = strtoull(text, &end, 10);
@@ -37,7 +37,7 @@ static uint64_t number(const char *text)
     return value;
 }
 
-static double seconds(clockid_t clock)
+static inline double seconds(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
@@ -46,12 +46,12 @@ static double seconds(clockid_t clock)
 
 struct measure { double cpu_s, wall_s; };
 
-static struct measure measure_begin(void)
+static inline struct measure measure_begin(void)
 {
     return (struct measure){ seconds(CLOCK_PROCESS_CPUTIME_ID), seconds(CLOCK_MONOTONIC) };
 }
 
-static long peak_kib(void)
+static inline long peak_kib(void)
 {
     char line[256];
     long kib = -1;
@@ -63,7 +63,7 @@ static long peak_kib(void)
 }
 
 /* One line of JSON. `bytes` are those of the bodies moved within the loop. */
-static void measure_end(struct measure begun, uint64_t calls, uint64_t bytes)
+static inline void measure_end(struct measure begun, uint64_t calls, uint64_t bytes)
 {
     double cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - begun.cpu_s;
     double wall_s = seconds(CLOCK_MONOTONIC) - begun.wall_s;

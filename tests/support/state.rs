@@ -179,6 +179,20 @@ impl State {
         true
     }
 
+    /// Waits until the clients have closed every connection.
+    pub fn wait_closed(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut inner = self.lock();
+        while inner.counts.connections_open > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            inner = self.changed.wait_timeout(inner, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+        true
+    }
+
     /// The place in a list of answers for this request: 0, 1, …, and then always the last.
     pub fn step(&self, route: &str, list: &'static str, length: usize) -> usize {
         if length <= 1 {

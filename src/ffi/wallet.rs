@@ -73,10 +73,7 @@ pub unsafe extern "C" fn x402_wallet_add_evm_key(
 ) -> x402_status {
     guard::call(error, || {
         let wallet = handle::get::<WalletObject>(wallet)?;
-        // Text that is not UTF-8 is refused in a sentence of its own: the general one shows where it went wrong.
-        let hex = unsafe { text("hex", hex) }.map_err(|_| {
-            Error::new(Status::Key, "the private key is NULL or not text; pass 64 hex digits, NUL-terminated")
-        })?;
+        let hex = unsafe { text("hex", hex) }?;
         wallet.state().wallet.add_evm_key(hex)?;
         Ok(())
     })

@@ -463,16 +463,20 @@ X402_API void x402_wallet_free(x402_wallet *wallet);
 X402_API x402_status x402_policy_new(x402_policy **out, x402_error **error);
 
 /**
- * Sets the most a single payment may cost, in place of the 1.00 USD a new policy has.
+ * Sets the most a single payment may cost, in place of the 1.00 USD a new policy has. A limit in an asset's own units
+ * holds beside that in dollars; a second one in the same units replaces the first.
  *
  * @param amount  "0.10 USD", or atomic units with the asset; see x402_policy
  *
  * X402_ERROR_AMOUNT if it is of neither form.
  */
-X402_API x402_status x402_policy_max_per_payment(x402_policy *policy, const char *amount, x402_error **error);
+X402_API x402_status x402_policy_max_per_payment(x402_policy *policy,
+                                                 const char *amount,
+                                                 x402_error **error);
 
 /**
- * Sets how much may be spent in all within a time. Several budgets hold at once; each must allow a payment.
+ * Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
+ * the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
  *
  * @param scope     "all"; or "host" or "payee": the amount is for each of them apart
  * @param window_s  seconds the spending is summed over; 0: for ever
@@ -489,8 +493,10 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
 /**
  * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
  *
- * @param what     "network", "asset", "payee", "host" or "scheme"
- * @param pattern  the name, with * for any run of characters: "eip155:*", "api.example.com", "*.example.com"
+ * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
+ *                 plain http, which otherwise only loopback may
+ * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
+ *                 ("*.example.com": every name below it)
  *
  * X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
  */
@@ -505,6 +511,8 @@ X402_API x402_status x402_policy_allow(x402_policy *policy,
  *
  * @param what     "network", "scheme" or "asset"
  * @param pattern  as for x402_policy_allow
+ *
+ * X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
  */
 X402_API x402_status x402_policy_prefer(x402_policy *policy,
                                         const char *what,

@@ -36,6 +36,7 @@ pub unsafe extern "C" fn x402_client_new(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         let config = handle::get::<ConfigObject>(config)?.snapshot();
         out.set(handle::insert(ClientObject(Client::new(config)?))?);
@@ -65,8 +66,10 @@ pub unsafe extern "C" fn x402_client_get(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         let client = handle::get::<ClientObject>(client)?;
+        // SAFETY: pointers are as the header's contract asks.
         let mut request = Request::new("GET", unsafe { text("url", url) }?)?;
         send(&client.0, &mut request, out)
     })
@@ -87,13 +90,17 @@ pub unsafe extern "C" fn x402_client_post(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         let client = handle::get::<ClientObject>(client)?;
+        // SAFETY: pointers are as the header's contract asks.
         let mut request = Request::new("POST", unsafe { text("url", url) }?)?;
         if !content_type.is_null() {
+            // SAFETY: pointers are as the header's contract asks.
             let content_type = unsafe { text("content_type", content_type) }?;
             request.header("Content-Type", content_type.as_bytes())?;
         }
+        // SAFETY: pointers are as the header's contract asks.
         request.body(Source::Bytes(unsafe { bytes("body", body, len) }?.into()));
         send(&client.0, &mut request, out)
     })
@@ -119,6 +126,7 @@ pub unsafe extern "C" fn x402_client_send(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         let client = handle::get::<ClientObject>(client)?;
         let request = handle::get::<RequestObject>(request)?;
@@ -145,6 +153,7 @@ pub unsafe extern "C" fn x402_client_quote_json(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let json = unsafe { Output::new("json", json, std::ptr::null_mut()) }?;
         let client = handle::get::<ClientObject>(client)?;
         let request = handle::get::<RequestObject>(request)?;

@@ -44,6 +44,7 @@ impl ConfigObject {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_config_new(out: *mut *mut x402_config, error: *mut *mut x402_error) -> x402_status {
     guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         out.set(handle::insert(ConfigObject(Mutex::new(Config::new())))?);
         Ok(())
@@ -92,8 +93,8 @@ pub unsafe extern "C" fn x402_config_set(
 ) -> x402_status {
     guard::call(error, || {
         let config = handle::get::<ConfigObject>(config)?;
-        let key = unsafe { text("key", key) }?;
-        let value = unsafe { text("value", value) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (key, value) = unsafe { (text("key", key)?, text("value", value)?) };
         config.config().set(key, value)?;
         Ok(())
     })

@@ -51,13 +51,15 @@ impl PolicyObject {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_policy_new(out: *mut *mut x402_policy, error: *mut *mut x402_error) -> x402_status {
     guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
-        out.set(handle::insert(PolicyObject(Mutex::new(Policy::new())))?);
+        out.set(handle::insert(PolicyObject(Mutex::new(Policy::new()?)))?);
         Ok(())
     })
 }
 
-/// Sets the most a single payment may cost, in place of the 1.00 USD a new policy has.
+/// Sets the most a single payment may cost, in place of the 1.00 USD a new policy has. A limit in an asset's own units
+/// holds beside that in dollars; a second one in the same units replaces the first.
 ///
 /// @param amount  "0.10 USD", or atomic units with the asset; see x402_policy
 ///
@@ -70,13 +72,15 @@ pub unsafe extern "C" fn x402_policy_max_per_payment(
 ) -> x402_status {
     guard::call(error, || {
         let policy = handle::get::<PolicyObject>(policy)?;
+        // SAFETY: pointers are as the header's contract asks.
         let amount = unsafe { text("amount", amount) }?;
         policy.rules().max_per_payment(amount)?;
         Ok(())
     })
 }
 
-/// Sets how much may be spent in all within a time. Several budgets hold at once; each must allow a payment.
+/// Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
+/// the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
 ///
 /// @param scope     "all"; or "host" or "payee": the amount is for each of them apart
 /// @param window_s  seconds the spending is summed over; 0: for ever
@@ -93,8 +97,8 @@ pub unsafe extern "C" fn x402_policy_budget(
 ) -> x402_status {
     guard::call(error, || {
         let policy = handle::get::<PolicyObject>(policy)?;
-        let scope = unsafe { text("scope", scope) }?;
-        let amount = unsafe { text("amount", amount) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (scope, amount) = unsafe { (text("scope", scope)?, text("amount", amount)?) };
         policy.rules().budget(scope, window_s, amount)?;
         Ok(())
     })
@@ -102,8 +106,10 @@ pub unsafe extern "C" fn x402_policy_budget(
 
 /// Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
 ///
-/// @param what     "network", "asset", "payee", "host" or "scheme"
-/// @param pattern  the name, with * for any run of characters: "eip155:*", "api.example.com", "*.example.com"
+/// @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
+///                 plain http, which otherwise only loopback may
+/// @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
+///                 ("*.example.com": every name below it)
 ///
 /// X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
 #[unsafe(no_mangle)]
@@ -115,8 +121,8 @@ pub unsafe extern "C" fn x402_policy_allow(
 ) -> x402_status {
     guard::call(error, || {
         let policy = handle::get::<PolicyObject>(policy)?;
-        let what = unsafe { text("what", what) }?;
-        let pattern = unsafe { text("pattern", pattern) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (what, pattern) = unsafe { (text("what", what)?, text("pattern", pattern)?) };
         policy.rules().allow(what, pattern)?;
         Ok(())
     })
@@ -127,6 +133,8 @@ pub unsafe extern "C" fn x402_policy_allow(
 ///
 /// @param what     "network", "scheme" or "asset"
 /// @param pattern  as for x402_policy_allow
+///
+/// X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_policy_prefer(
     policy: *mut x402_policy,
@@ -136,8 +144,8 @@ pub unsafe extern "C" fn x402_policy_prefer(
 ) -> x402_status {
     guard::call(error, || {
         let policy = handle::get::<PolicyObject>(policy)?;
-        let what = unsafe { text("what", what) }?;
-        let pattern = unsafe { text("pattern", pattern) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (what, pattern) = unsafe { (text("what", what)?, text("pattern", pattern)?) };
         policy.rules().prefer(what, pattern)?;
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! `x402_request`: one request, its body and its callbacks.
 
 use crate::body::{BodyReader, Source};
-use crate::client::Request;
+use crate::client::{Cancel, Request};
 use crate::error::{Error, Status};
 use crate::ffi::callback::{Userdata, go_on, required};
 use crate::ffi::error::x402_error;
@@ -9,7 +9,6 @@ use crate::ffi::guard;
 use crate::ffi::handle::{self, Exclusive, Kind, Noun};
 use crate::ffi::status::x402_status;
 use crate::ffi::text::{Output, bytes, text};
-use crate::transport::Cancel;
 use std::ffi::{c_char, c_void};
 use std::sync::MutexGuard;
 
@@ -74,9 +73,9 @@ pub unsafe extern "C" fn x402_request_new(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
-        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
-        let method = unsafe { text("method", method) }?;
-        let url = unsafe { text("url", url) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (out, method, url) =
+            unsafe { (Output::new("out", out, std::ptr::null_mut())?, text("method", method)?, text("url", url)?) };
         let request = Request::new(method, url)?;
         let cancel = request.cancel_handle();
         out.set(handle::insert(RequestObject { request: Exclusive::new(request), cancel })?);
@@ -96,8 +95,8 @@ pub unsafe extern "C" fn x402_request_header(
 ) -> x402_status {
     guard::call(error, || {
         let request = handle::get::<RequestObject>(request)?;
-        let name = unsafe { text("name", name) }?;
-        let value = unsafe { text("value", value) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (name, value) = unsafe { (text("name", name)?, text("value", value)?) };
         request.take()?.header(name, value.as_bytes())?;
         Ok(())
     })
@@ -115,6 +114,7 @@ pub unsafe extern "C" fn x402_request_body_bytes(
 ) -> x402_status {
     guard::call(error, || {
         let request = handle::get::<RequestObject>(request)?;
+        // SAFETY: pointers are as the header's contract asks.
         let data = unsafe { bytes("data", data, len) }?;
         request.take()?.body(Source::Bytes(data.into()));
         Ok(())
@@ -132,6 +132,7 @@ pub unsafe extern "C" fn x402_request_body_file(
 ) -> x402_status {
     guard::call(error, || {
         let request = handle::get::<RequestObject>(request)?;
+        // SAFETY: pointers are as the header's contract asks.
         let path = unsafe { text("path", path) }?;
         request.take()?.body(Source::File(path.into()));
         Ok(())
@@ -232,8 +233,8 @@ pub unsafe extern "C" fn x402_request_set(
 ) -> x402_status {
     guard::call(error, || {
         let request = handle::get::<RequestObject>(request)?;
-        let key = unsafe { text("key", key) }?;
-        let value = unsafe { text("value", value) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (key, value) = unsafe { (text("key", key)?, text("value", value)?) };
         request.take()?.set(key, value)?;
         Ok(())
     })

@@ -126,8 +126,10 @@ pub unsafe extern "C" fn x402_response_header(
     len: *mut usize,
 ) -> *const c_char {
     guard::get(std::ptr::null(), || {
+        // SAFETY: pointers are as the header's contract asks.
         let len = unsafe { Output::new("len", len, 0) }.ok();
         let response = handle::get::<ResponseObject>(response).ok()?;
+        // SAFETY: pointers are as the header's contract asks.
         let name = unsafe { text("name", name) }.ok()?;
         let head = &response.head;
         let found = head.headers.iter().find(|header| head.name(header).eq_ignore_ascii_case(name.as_bytes()))?;
@@ -160,8 +162,10 @@ pub unsafe extern "C" fn x402_response_header_at(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
-        let name = unsafe { Output::new("name", name, std::ptr::null()) }?;
-        let value = unsafe { Output::new("value", value, std::ptr::null()) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (name, value) =
+            unsafe { (Output::new("name", name, std::ptr::null())?, Output::new("value", value, std::ptr::null())?) };
+        // SAFETY: pointers are as the header's contract asks.
         let value_len = unsafe { Output::new("value_len", value_len, 0) }.ok();
         let response = handle::get::<ResponseObject>(response)?;
         let head = &response.head;
@@ -200,9 +204,9 @@ pub unsafe extern "C" fn x402_response_read(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
-        let len = unsafe { Output::new("len", len, 0) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (len, buffer) = unsafe { (Output::new("len", len, 0)?, self::buffer("buffer", buffer, cap)?) };
         let response = handle::get::<ResponseObject>(response)?;
-        let buffer = unsafe { self::buffer("buffer", buffer, cap) }?;
         if buffer.is_empty() {
             return Err(Error::new(Status::Argument, "cap is 0; pass room for at least one byte").into());
         }
@@ -254,8 +258,8 @@ pub unsafe extern "C" fn x402_response_read_all(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
-        let data = unsafe { Output::new("data", data, std::ptr::null()) }?;
-        let len = unsafe { Output::new("len", len, 0) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (data, len) = unsafe { (Output::new("data", data, std::ptr::null())?, Output::new("len", len, 0)?) };
         let response = handle::get::<ResponseObject>(response)?;
         let mut reader = response.response.take(ResponseObject::NAME)?;
         let body = match response.body.get() {

@@ -54,6 +54,7 @@ impl WalletObject {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_wallet_new(out: *mut *mut x402_wallet, error: *mut *mut x402_error) -> x402_status {
     guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         out.set(handle::insert(WalletObject::empty())?);
         Ok(())
@@ -73,6 +74,7 @@ pub unsafe extern "C" fn x402_wallet_add_evm_key(
 ) -> x402_status {
     guard::call(error, || {
         let wallet = handle::get::<WalletObject>(wallet)?;
+        // SAFETY: pointers are as the header's contract asks.
         let hex = unsafe { text("hex", hex) }?;
         wallet.state().wallet.add_evm_key(hex)?;
         Ok(())
@@ -95,9 +97,10 @@ pub unsafe extern "C" fn x402_wallet_address(
     error: *mut *mut x402_error,
 ) -> x402_status {
     guard::call(error, || {
-        let address = unsafe { Output::new("address", address, std::ptr::null()) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (address, family) =
+            unsafe { (Output::new("address", address, std::ptr::null())?, text("family", family)?) };
         let wallet = handle::get::<WalletObject>(wallet)?;
-        let family = unsafe { text("family", family) }?;
         let mut state = wallet.state();
         let found = match state.wallet.address(family, index) {
             Some(found) => c_text(found),

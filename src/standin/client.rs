@@ -2,9 +2,13 @@
 use crate::body::Source;
 use crate::error::{Error, Money, Status};
 use crate::policy::Policy;
-use crate::transport::Cancel;
 use crate::wallet::Wallet;
 use std::sync::Arc;
+#[derive(Clone, Default)]
+pub struct Cancel;
+impl Cancel {
+    pub fn cancel(&self) {}
+}
 pub type LogFn = Arc<dyn Fn(i32, &str) + Send + Sync>;
 pub type ProgressFn = Box<dyn FnMut(u64, u64, u64, u64) -> Result<(), Error> + Send>;
 #[derive(Clone, Default)]

@@ -1,3 +1,5 @@
+//! The table of handles, attacked: freed, stale, foreign, forged and invented handles, and many threads.
+
 use super::*;
 
 struct Apple(u32);

@@ -7,6 +7,7 @@ pub mod error;
 pub mod ffi;
 pub mod ledger;
 pub mod money;
+pub mod payer;
 pub mod policy;
 pub mod protocol;
 pub mod scheme;

@@ -462,14 +462,16 @@ fn a_rewinding_reader_must_give_the_same_bytes() {
 #[test]
 fn a_new_purchase_may_bring_new_bytes() {
     let mut scripted = Scripted::new(b"first");
-    scripted.passes.push(b"second".to_vec());
+    scripted.passes.extend([b"second".to_vec(), b"third".to_vec()]);
     scripted.rewinds = true;
     let mut body = scripted.body(None);
     body.begin(&ReplayLimits::default(), true).unwrap();
     assert_eq!(read_all(&mut body).unwrap(), b"first");
     body.begin(&ReplayLimits::default(), true).unwrap();
     assert_eq!(body.pulled(), 0);
-    assert_eq!(read_all(&mut body).unwrap(), b"second");
+    body.rewind().unwrap();
+    body.begin(&ReplayLimits::default(), true).unwrap();
+    assert_eq!(read_all(&mut body).unwrap(), b"second", "a reader that was not read is not rewound");
 }
 
 #[test]

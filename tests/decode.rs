@@ -142,11 +142,10 @@ fn every_truncation_is_an_error() {
         for cut in 1..whole.len() {
             let error = decoded(coding, &whole[..cut]).expect_err(coding);
             assert_eq!(error.status, Status::ContentCoding, "{coding} cut at {cut}: {error}");
+            let names_it = error.message.contains("in the middle") && error.message.contains(coding);
+            assert!(names_it, "{coding} cut at {cut}: {error}");
         }
     }
-    let truncated = gzip(&bytes, 6);
-    let error = decoded("gzip", &truncated[..truncated.len() - 1]).unwrap_err();
-    assert!(error.message.contains("gzip") && error.message.contains("middle"), "{error}");
 }
 
 #[test]

@@ -244,11 +244,19 @@ impl Body {
         }
         let count = match self.input.style() {
             Style::Whole => self.input.read_whole(self.position, buffer),
-            Style::Once if self.position < self.pulled => self.copy.read(buffer)?,
+            Style::Once if self.position < self.pulled => self.read_copy(buffer)?,
             _ => self.pull(buffer).inspect_err(|_| self.failed = true)?,
         };
         self.position += count as u64;
         Ok(count)
+    }
+
+    fn read_copy(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        match self.copy.read(buffer)? {
+            // Never to be taken for the body's end: that would send a part of it as if it were whole.
+            0 => Err(Error::new(Status::System, "the replay copy of the body is shorter than what was sent before")),
+            count => Ok(count),
+        }
     }
 
     /// Takes bytes from the source. Nothing is handed out before all that can be known about it has been checked, so

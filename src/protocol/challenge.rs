@@ -122,7 +122,7 @@ impl fmt::Display for ChallengeError {
                 "The server answered 402 without terms of payment: no PAYMENT-REQUIRED header, no x402 body.",
             ),
             ChallengeError::Malformed { place, field, reason } => {
-                write!(f, "The {place} is malformed, so nothing was paid: {field} {reason}.")
+                write!(f, "The {place} is malformed: {field} {reason}.")
             }
         }
     }

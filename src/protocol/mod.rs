@@ -8,6 +8,8 @@ mod challenge;
 mod credential;
 pub mod limits;
 mod receipt;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod x402;
 

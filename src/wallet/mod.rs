@@ -29,6 +29,11 @@ impl Wallet {
         Ok(())
     }
 
+    /// Whether it can sign nothing.
+    pub fn is_empty(&self) -> bool {
+        self.evm.is_empty()
+    }
+
     /// In the order in which they were added.
     pub fn evm_keys(&self) -> &[EvmKey] {
         &self.evm

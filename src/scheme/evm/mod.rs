@@ -4,6 +4,8 @@
 
 pub mod eip712;
 mod exact;
+#[cfg(test)]
+mod tests;
 
 use super::{Authorization, Payable, cannot_sign};
 use crate::error::{Error, printable};

@@ -8,5 +8,7 @@ fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libx402.so.0");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        // libsecp256k1's Rust glue has exported names of its own; the interface is the header and nothing more.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,--exclude-libs,ALL");
     }
 }

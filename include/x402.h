@@ -28,6 +28,55 @@
  *     ends the process.
  *  9. Nothing panics, exits, prints, installs a signal handler or reads the environment unasked. errno is left as it was.
  * 10. Every error and every response says what became of the money (x402_money).
+ *
+ * Settings, for x402_config_set; those marked * also for x402_request_set. Values are text.
+ *  * connect_timeout_ms      milliseconds, 0: none; default "30000"
+ *                            name lookup, connection, proxy and TLS handshake together
+ *  * first_byte_timeout_ms   milliseconds, 0: none; default "600000"
+ *                            from the request's last byte to the answer's first
+ *  * idle_timeout_ms         milliseconds, 0: none; default "300000"
+ *                            the longest time without a byte in either direction
+ *  * total_timeout_ms        milliseconds, 0: none; default "0"
+ *                            the whole call, payment and reading of the answer included
+ *  * max_redirects           number, 0: hand 3xx to the caller; default "10"
+ *                            redirects followed before the call fails
+ *  * user_agent              text, empty: none; default "libx402/0.1.0"
+ *                            the User-Agent header
+ *  * expect_continue         auto, always or never; default "auto"
+ *                            ask with Expect: 100-continue before a body is sent; auto: when it is large
+ *                            or of unknown length and a payment is possible
+ *  * decompress              true or false; default "false"
+ *                            ask for gzip or deflate and decode the answer
+ *  * replay_memory           bytes; default "8388608"
+ *                            how much of a body that cannot rewind is kept in memory for its replay
+ *  * replay_disk             bytes; default "1073741824"
+ *                            how much more of it is kept in an unnamed temporary file
+ *  * replay_dir              path, empty: the system's; default empty
+ *                            where that temporary file lies
+ *    proxy                   http://, socks5:// or socks5h:// URL, empty: none; default empty
+ *                            the proxy for every request
+ *    proxy_from_env          true or false; default "false"
+ *                            take proxies from http_proxy, https_proxy, all_proxy, no_proxy
+ *    ca_file                 path of a PEM file, empty: none; default empty
+ *                            certificates to trust besides the others
+ *    ca_builtin              true or false; default "true"
+ *                            trust the built-in list of public authorities
+ *    ca_system               true or false; default "false"
+ *                            trust the system's list of authorities
+ *    client_cert_file        path of a PEM file, empty: none; default empty
+ *                            the certificate chain to show to servers that ask
+ *    client_key_file         path of a PEM file, empty: none; default empty
+ *                            its private key
+ *    tls_min                 1.2 or 1.3; default "1.2"
+ *                            the lowest version of TLS
+ *    pool_idle               number; default "32"
+ *                            idle connections kept in all
+ *    pool_per_host           number; default "8"
+ *                            idle connections kept for one host
+ *    unix_socket             path, empty: none; default empty
+ *                            connect to this socket whatever the URL's host
+ *    deny_private_addresses  true or false; default "false"
+ *                            refuse loopback, private and link-local addresses at each connection
  */
 
 
@@ -309,7 +358,7 @@ typedef int32_t (*x402_approve_fn)(void *userdata, const char *offer_json, size_
 /**
  * Told what a client does, a line at a time. Runs on any thread that calls in, perhaps several at once.
  *
- * @param level  0 error, 1 warning, 2 information, 3 detail
+ * @param level  1 error, 2 warning, 3 information, 4 detail
  * @param line   UTF-8, no line end, NUL-terminated; valid during the call. Never a key, signature or payment header.
  */
 typedef void (*x402_log_fn)(void *userdata, int32_t level, const char *line, size_t len);

@@ -1,7 +1,6 @@
 //! libx402: an HTTP client that pays when a server answers `402 Payment Required`.
 
 pub mod body;
-#[path = "standin/client.rs"]
 pub mod client;
 pub mod error;
 pub mod ffi;

@@ -9,6 +9,8 @@ mod case;
 mod check;
 #[path = "support/driver.rs"]
 mod driver;
+#[path = "support/rust_driver.rs"]
+mod rust_driver;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -38,7 +40,7 @@ fn run(case: &Case, driver: &dyn Driver) -> Vec<String> {
         Ok(result) => result,
         Err(problem) => return vec![problem],
     };
-    server.state().wait_closed(CLOSED_WITHIN);
+    server.wait_closed(CLOSED_WITHIN);
     let seen = serde_json::to_value(server.snapshot()).unwrap();
     check::check(&server.expand(&case.value), &result, &seen)
 }
@@ -102,6 +104,11 @@ fn no_case_passes_with_nothing_done() {
         let seen = serde_json::to_value(support::state::State::default().snapshot()).unwrap();
         assert!(!check::check(&case.value, &result, &seen).is_empty(), "{}", case.name);
     }
+}
+
+#[test]
+fn the_rust_client_passes_every_case() {
+    run_all(&rust_driver::RustDriver);
 }
 
 #[test]

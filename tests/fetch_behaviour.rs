@@ -8,6 +8,8 @@
 mod case;
 #[path = "support/driver.rs"]
 mod driver;
+#[path = "support/rust_driver.rs"]
+mod rust_driver;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -179,6 +181,11 @@ fn every_recorded_exchange_has_its_row() {
             Some(safer) => assert!(safer.requests <= theirs && !safer.why.is_empty(), "{}", row.id),
         }
     }
+}
+
+#[test]
+fn the_rust_client_behaves_as_recorded_or_safer() {
+    run_all(&rust_driver::RustDriver);
 }
 
 #[test]

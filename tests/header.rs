@@ -49,9 +49,28 @@ fn fill(text: &str) -> String {
     text.replace("{abi}", &x402::ffi::version::x402_abi_version().to_string()).replace("{settings}", &settings())
 }
 
-/// The table of settings.
+/// The table of settings: what x402_config_set and x402_request_set take.
 fn settings() -> String {
-    String::new()
+    const WIDTH_MAX: usize = 108;
+    let mut out = String::from(
+        " *\n * Settings, for x402_config_set; those marked * also for x402_request_set. Values are text.\n",
+    );
+    for setting in x402::client::settings::SETTINGS {
+        let mark = if setting.per_request { "*" } else { " " };
+        let default = if setting.default.is_empty() { "empty".to_owned() } else { format!("\"{}\"", setting.default) };
+        out.push_str(&format!(" *  {mark} {:<24}{}; default {default}\n", setting.key, setting.form));
+        let mut line = String::new();
+        for word in setting.meaning.split(' ') {
+            if line.len() + word.len() + 33 > WIDTH_MAX {
+                out.push_str(&format!(" *  {:26}{line}\n", ""));
+                line.clear();
+            }
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+        out.push_str(&format!(" *  {:26}{line}\n", ""));
+    }
+    out
 }
 
 /// cbindgen puts X402_API on a line of its own before a long declaration; one line reads better and is easier to find.

@@ -38,8 +38,8 @@ pub unsafe extern "C" fn x402_client_new(
     guard::call(error, || {
         // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
-        let config = handle::get::<ConfigObject>(config)?.snapshot();
-        out.set(handle::insert(ClientObject(Client::new(config)?))?);
+        let config = handle::get::<ConfigObject>(config)?;
+        out.set(handle::insert(ClientObject(config.client()?))?);
         Ok(())
     })
 }

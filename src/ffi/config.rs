@@ -1,6 +1,7 @@
 //! `x402_config`: how a client is to be made.
 
-use crate::client::Config;
+use crate::client::{Client, Config};
+use crate::error::Error;
 use crate::ffi::callback::{Userdata, required};
 use crate::ffi::error::x402_error;
 use crate::ffi::guard;
@@ -33,9 +34,9 @@ impl ConfigObject {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The configuration as it is now.
-    pub fn snapshot(&self) -> Config {
-        self.config().clone()
+    /// A client made from the configuration as it is now.
+    pub fn client(&self) -> Result<Client, Error> {
+        Client::new(&self.config())
     }
 }
 
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn x402_config_new(out: *mut *mut x402_config, error: *mut
     guard::call(error, || {
         // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
-        out.set(handle::insert(ConfigObject(Mutex::new(Config::new())))?);
+        out.set(handle::insert(ConfigObject(Mutex::new(Config::new()?)))?);
         Ok(())
     })
 }

@@ -3,13 +3,14 @@
 //! Owns the C shape of [`crate::error::Error`]: immutable from the moment it is made, so its texts may be lent out and
 //! any thread may read it.
 
-use crate::client::{Failure, Payment};
+use crate::client::Failure;
 use crate::error::{Error, Money, Status};
 use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Lent, Noun};
 use crate::ffi::payment::{PaymentObject, x402_payment};
 use crate::ffi::status::{MONEY_UNKNOWN, x402_money, x402_status};
 use crate::ffi::text::c_text;
+use crate::payer::Payment;
 use std::ffi::{CString, c_char};
 
 /// Why a call failed. Made by the call, freed by the caller with x402_error_free. Any thread may read it.

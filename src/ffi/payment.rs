@@ -1,10 +1,10 @@
 //! `x402_payment`: one purchase as the caller reads it. Always lent by a response or an error here.
 
-use crate::client::Payment;
 use crate::error::Error;
 use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Lent, Noun};
 use crate::ffi::text::c_text;
+use crate::payer::Payment;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::Arc;
 

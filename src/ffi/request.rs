@@ -1,7 +1,7 @@
 //! `x402_request`: one request, its body and its callbacks.
 
 use crate::body::{BodyReader, Source};
-use crate::client::{Cancel, Request};
+use crate::client::Request;
 use crate::error::{Error, Status};
 use crate::ffi::callback::{Userdata, go_on, required};
 use crate::ffi::error::x402_error;
@@ -9,6 +9,7 @@ use crate::ffi::guard;
 use crate::ffi::handle::{self, Exclusive, Kind, Noun};
 use crate::ffi::status::x402_status;
 use crate::ffi::text::{Output, bytes, text};
+use crate::transport::Cancel;
 use std::ffi::{c_char, c_void};
 use std::sync::MutexGuard;
 

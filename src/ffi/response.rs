@@ -3,7 +3,7 @@
 //! The head is copied once, into one block of NUL-terminated texts, so that what is lent out never moves and can be
 //! read while the body is being read, from its own chunk callback for one.
 
-use crate::client::{Payment, Response};
+use crate::client::Response;
 use crate::error::{Error, Status};
 use crate::ffi::callback::{go_on, required};
 use crate::ffi::error::x402_error;
@@ -12,6 +12,7 @@ use crate::ffi::handle::{self, Exclusive, Kind, Lent, Noun};
 use crate::ffi::payment::{PaymentObject, x402_payment};
 use crate::ffi::status::{MONEY_UNKNOWN, x402_money, x402_status};
 use crate::ffi::text::{Output, buffer, text};
+use crate::payer::Payment;
 use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
 

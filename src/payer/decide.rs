@@ -112,7 +112,7 @@ pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Q
         nearest = challenge.offers.first().cloned();
     }
     if refusals.is_empty() {
-        return Err(Declined { nearest, ..Declined::because("the server's terms hold no offer") });
+        return Err(Declined { nearest, ..Declined::because("accepts is empty: the server's terms hold no offer") });
     }
     refusals.sort_by_key(|refusal| refusal.index);
     Err(Declined { nearest, ..Declined::new(refusals) })

@@ -15,6 +15,7 @@ mod x402;
 
 pub use challenge::{Challenge, ChallengeError, MalformedOffer, Offer};
 pub use credential::Credential;
+pub use limits::CHALLENGE_BODY_BYTES_MAX;
 pub use receipt::{Receipt, ReceiptError};
 
 /// Request headers that carry a payment, in lower case.

@@ -3,7 +3,7 @@
 //! Owns no timing and no socket; it renders once, into one buffer, so that a well-behaved answer is one write.
 
 use super::connection::Head;
-use super::scenario::{Answer, Close, Coding, Content, Framing, pattern};
+use super::scenario::{Answer, Close, Coding, Content, Early, Framing, pattern};
 use super::terms::Challenge;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -72,7 +72,9 @@ pub fn render(answer: &Answer, status: u16, facts: &Facts<'_>) -> Wire {
         Framing::Chunked => line("Transfer-Encoding", "chunked"),
         Framing::Close => {}
     }
-    if answer.close == Some(Close::Announced) || answer.framing == Framing::Close {
+    // A server that reads no more and does not say so would have its own client wait for ever.
+    let reads_no_more = answer.early == Some(Early::StopReading);
+    if answer.close == Some(Close::Announced) || answer.framing == Framing::Close || reads_no_more {
         line("Connection", "close");
     }
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status)).into_bytes();

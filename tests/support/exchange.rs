@@ -232,7 +232,8 @@ impl Exchange<'_> {
                 Ok(Next::Keep)
             }
             Early::StopReading => {
-                self.wait_hang_up(connection);
+                self.wait_moved_on(connection);
+                connection.drain();
                 Ok(Next::Drop)
             }
             Early::Reset => Ok(Next::Drop),
@@ -247,6 +248,14 @@ impl Exchange<'_> {
                 Ok(Next::Drop)
             }
         }
+    }
+
+    /// Reads nothing until the client has closed, or was seen to go on with something else. What it had under way
+    /// when it closed keeps the end from being seen here, so only then the rest is taken off the wire.
+    fn wait_moved_on(&self, connection: &Connection) {
+        let state = &self.shared.state;
+        let since = state.releases();
+        while !connection.hung_up(Duration::ZERO) && !state.wait_next_request(self.number, since, HOLD_SLICE) {}
     }
 
     fn wait_hang_up(&self, connection: &Connection) {

@@ -200,7 +200,8 @@ pub enum Framing {
 pub enum Early {
     /// Reads the rest and keeps the connection.
     KeepReading,
-    /// Reads no more and keeps the socket open until the client closes.
+    /// Says `Connection: close`, reads no more and keeps the socket open until the client closes or goes on with
+    /// another request.
     StopReading,
     /// Closes at once with unread data: the client's kernel sees a reset.
     Reset,

@@ -15,14 +15,15 @@ use super::terms::Challenge;
 use rustls::ServerConfig;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
+const CLOSED_SLICE: Duration = Duration::from_millis(1);
 
 /// A route with its terms made ready.
 pub struct Charged {
@@ -42,6 +43,10 @@ impl Sockets {
         let key = inner.0;
         inner.1.insert(key, socket);
         key
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).1.is_empty()
     }
 
     fn remove(&self, key: u64) {
@@ -150,6 +155,27 @@ impl Server {
         self.shared.state.snapshot()
     }
 
+    /// Once the clients are done: waits until every connection they made was taken and has ended, so that a
+    /// snapshot is final. False: one is still open.
+    pub fn wait_closed(&self, patience: Duration) -> bool {
+        // Connections are taken in their order: once these are served, those before them are.
+        for address in &self.addresses {
+            if let Ok(mut socket) = TcpStream::connect(address) {
+                let _ = socket.shutdown(Shutdown::Write);
+                let _ = socket.read(&mut [0]);
+            }
+        }
+        self.shared.state.release();
+        let until = Instant::now() + patience;
+        while !self.shared.sockets.is_empty() {
+            if Instant::now() > until {
+                return false;
+            }
+            thread::sleep(CLOSED_SLICE);
+        }
+        true
+    }
+
     pub fn state(&self) -> &State {
         &self.shared.state
     }
@@ -228,6 +254,9 @@ fn accept_all(shared: &Arc<Shared>, origin: Origin, listener: &TcpListener) {
 }
 
 fn serve_socket(shared: &Shared, origin: &Origin, socket: TcpStream) {
+    if matches!(socket.peek(&mut [0]), Ok(0)) {
+        return; // Ended before its first byte: nothing that a count should hold.
+    }
     match origin.kind {
         OriginKind::Proxy => {
             let _ = proxy::serve(socket, origin.base);

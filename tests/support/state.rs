@@ -179,20 +179,6 @@ impl State {
         true
     }
 
-    /// Waits until the clients have closed every connection.
-    pub fn wait_closed(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        let mut inner = self.lock();
-        while inner.counts.connections_open > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            inner = self.changed.wait_timeout(inner, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
-        }
-        true
-    }
-
     /// The place in a list of answers for this request: 0, 1, …, and then always the last.
     pub fn step(&self, route: &str, list: &'static str, length: usize) -> usize {
         if length <= 1 {
@@ -276,6 +262,16 @@ impl State {
         }
         let inner = self.changed.wait_timeout(inner, slice).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         inner.releases > since || inner.stopped
+    }
+
+    /// Waits a while for a request after that `number`, a release after `since`, or the end. True: one of them came.
+    pub fn wait_next_request(&self, number: u64, since: u64, slice: Duration) -> bool {
+        let came = |inner: &Inner| inner.counts.requests > number || inner.releases > since || inner.stopped;
+        let inner = self.lock();
+        if came(&inner) {
+            return true;
+        }
+        came(&self.changed.wait_timeout(inner, slice).unwrap_or_else(|poisoned| poisoned.into_inner()).0)
     }
 
     pub fn stop(&self) {

@@ -1,0 +1,177 @@
+// What is checked. A payment counts when the balances moved on the chain, by the price and no more; what
+// the client says of it is then held against the chain.
+import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
+import { getAddress } from "viem";
+import { DOLLAR, EMPTY, PAYEE, PAYER, PAYER_FUNDS, PRICE, UPLOAD_BYTES, UPLOAD_SHA256 } from "./world.mjs";
+
+const REPLAY_MS_MAX = 15_000;
+// A body that waits for its 100 crosses once; 2 % and 64 KiB are for chunk framing and heads.
+const onceOnTheWire = (bytes) => bytes * 1.02 + 65_536;
+
+const decode = (header) => JSON.parse(Buffer.from(header, "base64").toString());
+
+async function balances(chain, server, wallet) {
+  const [payer, payee] = await Promise.all([chain.balance(wallet.address), chain.balance(PAYEE[server.protocol])]);
+  return { payer, payee };
+}
+
+async function assertUnmoved(chain, server, wallet, before) {
+  assert.deepEqual(await balances(chain, server, wallet), before, "no balance may move");
+}
+
+/** One call of the client, with the requests the server saw and the balances around it. */
+async function call(context, server, method, path, { wallet = PAYER, uploadBytes } = {}) {
+  const before = await balances(context.chain, server, wallet);
+  const bytesBefore = server.bytesIn();
+  server.exchanges.length = 0;
+  context.facilitator.answers.length = 0;
+  const said = await context.client({
+    key: wallet.key, protocol: server.protocol, method, url: server.url + path, uploadBytes,
+  });
+  const seen = [...server.exchanges];
+  return { said, seen, before, paidWith: seen.filter((each) => each.payment), bytes: server.bytesIn() - bytesBefore };
+}
+
+async function assertPaid(context, server, result, price) {
+  const { said, before, seen, paidWith } = result;
+  assert.equal(said.status, 200, `the client got ${said.status}: ${said.refusal} ${said.body}`);
+  assert.equal(paidWith.length, 1, "exactly one request may carry a payment");
+  assert.equal(seen.length, 2, "one request is refused and one is paid");
+  const after = await balances(context.chain, server, PAYER);
+  assert.equal(after.payee - before.payee, price.amount, "the payee must have the price");
+  assert.equal(before.payer - after.payer, price.amount, "the payer must be down by the price");
+  assert.equal(said.money, "paid");
+  assert.equal(said.amount, String(price.amount));
+  assert.match(said.transaction, /^0x[0-9a-f]{64}$/);
+
+  const { authorization } = decode(paidWith[0].payment).payload;
+  const { status, events } = await context.chain.transaction(said.transaction);
+  assert.equal(status, "success", "the transaction of the receipt must have succeeded");
+  const named = (name) => events.filter((event) => event.eventName === name).map((event) => event.args);
+  assert.deepEqual(named("Transfer"), [
+    { from: PAYER.address, to: getAddress(PAYEE[server.protocol]), value: price.amount },
+  ]);
+  assert.deepEqual(named("AuthorizationUsed"), [{ authorizer: PAYER.address, nonce: authorization.nonce }]);
+  context.settled.push(said.transaction);
+}
+
+async function free(context, server) {
+  const result = await call(context, server, "GET", "/free");
+  assert.equal(result.said.status, 200);
+  assert.deepEqual(JSON.parse(result.said.body), { free: true });
+  assert.equal(result.said.money, "none");
+  assert.equal(result.seen.length, 1, "a request that is not charged is sent once");
+  await assertUnmoved(context.chain, server, PAYER, result.before);
+  return "200, nothing signed";
+}
+
+async function get(context, server) {
+  const result = await call(context, server, "GET", "/weather");
+  await assertPaid(context, server, result, PRICE.weather);
+  assert.deepEqual(JSON.parse(result.said.body), { weather: "sunny", celsius: 21 });
+  context.captured[server.protocol] = result.paidWith[0].payment;
+  return `${PRICE.weather.amount} units moved in ${result.said.transaction}`;
+}
+
+const upload = (path) => async (context, server) => {
+  const result = await call(context, server, "POST", path, { uploadBytes: UPLOAD_BYTES });
+  await assertPaid(context, server, result, PRICE.upload);
+  assert.deepEqual(JSON.parse(result.said.body), { sha256: UPLOAD_SHA256, length: UPLOAD_BYTES });
+  const waited = path === "/upload-continue" && result.seen[0].expect;
+  if (waited) assert.ok(result.bytes <= onceOnTheWire(UPLOAD_BYTES), `${result.bytes} bytes for one body`);
+  return `${UPLOAD_BYTES} bytes, sha256 equal, ${result.bytes} on the wire${waited ? " (waited for its 100)" : ""}`;
+};
+
+async function emptyWallet(context, server) {
+  const result = await call(context, server, "GET", "/weather", { wallet: EMPTY });
+  const { said } = result;
+  await assertUnmoved(context.chain, server, EMPTY, result.before);
+  assert.equal(said.status, 402);
+  assert.equal(result.paidWith.length, 1, "the payment is offered once");
+  assert.ok(["unpaid", "unknown"].includes(said.money), `money must be unpaid or unknown, is ${said.money}`);
+  assert.equal(said.transaction, "");
+  const { reason } = context.facilitator.answers.at(-1);
+  assert.match(reason, /insufficient_balance/);
+  assert.ok(said.refusal.includes(reason), `the refusal must hold the facilitator's ${reason}: ${said.refusal}`);
+  return `402, ${reason}`;
+}
+
+/** The payment's balance goes while the handler runs: verified, then not settled. */
+async function drained(context, server) {
+  let result;
+  try {
+    result = await call(context, server, "GET", "/drained");
+    assert.equal(await context.chain.balance(PAYER.address), 0n, "the handler must have run");
+  } finally {
+    await context.chain.setBalance(PAYER.address, context.funds());
+  }
+  const { said } = result;
+  await assertUnmoved(context.chain, server, PAYER, result.before);
+  assert.equal(said.status, 402);
+  assert.equal(result.paidWith.length, 1, "the payment is offered once");
+  assert.ok(["unpaid", "unknown"].includes(said.money), `money must be unpaid or unknown, is ${said.money}`);
+  const { action, reason } = context.facilitator.answers.at(-1);
+  assert.equal(action, "settle");
+  const spoken = reason.split("\n")[0];
+  assert.ok(said.refusal.includes(spoken), `the refusal must hold the facilitator's ${spoken}: ${said.refusal}`);
+  return `402, ${spoken}`;
+}
+
+function present(url, header, value) {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(`${url}/weather`, {
+      headers: { [header]: value }, agent: false, signal: AbortSignal.timeout(REPLAY_MS_MAX),
+    }, async (response) => {
+      let body = "";
+      try {
+        for await (const chunk of response) body += chunk;
+        resolve({ status: response.statusCode, headers: response.headers, body });
+      } catch (error) {
+        reject(error);
+      }
+    });
+    request.once("error", reject);
+    request.end();
+  });
+}
+
+/** The very header that paid is presented once more, as someone who recorded it would. */
+async function replay(context, server) {
+  const payment = context.captured[server.protocol];
+  assert.ok(payment, "the paid GET must have run first");
+  const { authorization } = decode(payment).payload;
+  assert.equal(await context.chain.nonceUsed(PAYER.address, authorization.nonce), true);
+  const before = await balances(context.chain, server, PAYER);
+  const answer = await present(server.url, server.protocol === 1 ? "x-payment" : "payment-signature", payment);
+  await assertUnmoved(context.chain, server, PAYER, before);
+  assert.equal(answer.status, 402);
+  const challenge = answer.headers["payment-required"];
+  const { error } = challenge ? decode(challenge) : JSON.parse(answer.body);
+  assert.match(error, /nonce_already_used/);
+  return `402, ${error}`;
+}
+
+/** Every transfer on the chain is one that a check accounted for, and the sums agree. */
+async function books(context) {
+  const transfers = await context.chain.transfers();
+  const hashes = transfers.map((each) => each.transactionHash);
+  assert.deepEqual(hashes.toSorted(), context.settled.toSorted());
+  assert.ok(hashes.length > 0, "some payment must have settled");
+  assert.equal(await context.chain.balance(PAYER.address), PAYER_FUNDS - sum(transfers));
+  return `${hashes.length} transfers, ${sum(transfers)} units of ${DOLLAR.address}`;
+}
+
+const sum = (transfers) => transfers.reduce((total, each) => total + each.args.value, 0n);
+
+export const SERVER_CHECKS = [
+  ["a free GET costs nothing", free],
+  ["GET pays", get],
+  ["a streamed POST pays, body read before the 402", upload("/upload")],
+  ["a streamed POST pays, 402 before the body was read", upload("/upload-early")],
+  ["a streamed POST pays, 402 in place of the 100", upload("/upload-continue")],
+  ["an empty wallet gets the facilitator's reason", emptyWallet],
+  ["a balance gone before settlement gets the facilitator's reason", drained],
+  ["a replayed payment is refused", replay],
+];
+export const CLOSING_CHECKS = [["the chain holds these payments and no other", books]];

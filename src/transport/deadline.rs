@@ -95,6 +95,15 @@ impl Limits {
         }
     }
 
+    /// [`Limits::check`] for work that does not wait: only the total counts, and the connect limit.
+    pub(super) fn check_now(&self, phase: Phase) -> Result<(), Error> {
+        if !self.is_bounded(phase) {
+            return self.cancel.check(phase.doing());
+        }
+        let now = Instant::now();
+        self.check(phase, self.expiry(phase, now), now)
+    }
+
     /// Whether any limit could end a wait in this phase.
     pub(super) fn is_bounded(&self, phase: Phase) -> bool {
         self.expiry(phase, self.started).is_some()

@@ -74,7 +74,9 @@ fn certificate_reason(reason: &CertificateError) -> String {
             ("is for another host name", "check the URL's host, or the server's certificate")
         }
         CertificateError::Revoked => ("has been revoked", "the server needs a new one"),
-        CertificateError::BadSignature => ("has a bad signature", "the server needs a new one"),
+        CertificateError::BadSignature => {
+            ("is not signed by the issuer it names", "check that ca_file holds that issuer's current certificate")
+        }
         other => return format!("the server's certificate was refused ({})", printable(&other.to_string())),
     };
     format!("the server's certificate {what} ({}): {advice}", printable(&reason.to_string()))

@@ -145,6 +145,10 @@ impl Link {
     }
 
     fn transmit(&mut self, amount: usize) -> Result<(), Error> {
+        if self.attempt.is_stopped() {
+            return Ok(());
+        }
+        self.attempt.limits.check_now(Phase::Sending)?;
         match self.stage {
             Stage::Head if !self.buffers.output.ends_head(amount) => self.send(amount),
             Stage::Head if !self.shape.has_body => {
@@ -165,7 +169,6 @@ impl Link {
                 self.stage = Stage::Body { first: true };
                 Ok(())
             }
-            _ if self.attempt.is_stopped() => Ok(()),
             Stage::Body { first } => {
                 self.stage = Stage::Body { first: false };
                 if !first && self.answer_came()? {

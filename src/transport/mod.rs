@@ -39,7 +39,7 @@ pub use outgoing::{Expect, Outgoing, OutgoingBody, Progress};
 use crate::error::{Error, Status};
 use attempt::Attempt;
 use buffers::TRANSFER_BYTES;
-use deadline::Limits;
+use deadline::{Limits, Phase};
 use dial::{Rules, dial};
 use expect::ExpectMemory;
 use link::{Link, Shape};
@@ -125,7 +125,7 @@ impl Transport {
     }
 
     fn exchange(&self, outgoing: Outgoing<'_>, attempt: &Arc<Attempt>) -> Result<Incoming, Error> {
-        attempt.limits.cancel.check("starting")?;
+        attempt.limits.check_now(Phase::Connecting)?;
         let target = target::target(outgoing.url, &self.settings.proxy, self.settings.unix_socket.as_deref())?;
         let head = request::head(outgoing.method, &target, outgoing.headers, &outgoing.body)?;
         let expect = if head.asks_to_expect { Expect::Require } else { outgoing.expect };

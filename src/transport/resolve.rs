@@ -28,9 +28,19 @@ pub(super) fn resolve(host: &str, port: u16, limits: &Limits) -> Result<Vec<Sock
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
+    let name = host.to_string();
+    resolve_by(host, limits, move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect))
+}
+
+/// `ask` runs on a thread of its own and may take as long as it likes.
+fn resolve_by(
+    host: &str,
+    limits: &Limits,
+    ask: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> Result<Vec<SocketAddr>, Error> {
     let lookup = Arc::new(Lookup::default());
     let _watch = limits.cancel.watch(lookup.clone(), Phase::Resolving.doing())?;
-    start(host.to_string(), port, lookup.clone())?;
+    start(lookup.clone(), ask)?;
     let found = lookup.wait(limits)?.map_err(|cause| unresolved(host, &cause.to_string()).with_cause(cause))?;
     if found.is_empty() {
         return Err(unresolved(host, "it has no addresses"));
@@ -38,9 +48,9 @@ pub(super) fn resolve(host: &str, port: u16, limits: &Limits) -> Result<Vec<Sock
     Ok(alternate_families(found))
 }
 
-fn start(host: String, port: u16, lookup: Arc<Lookup>) -> Result<(), Error> {
+fn start(lookup: Arc<Lookup>, ask: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static) -> Result<(), Error> {
     let work = move || {
-        let result = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        let result = ask();
         *lookup.result() = Some(result);
         lookup.changed.notify_all();
     };
@@ -114,6 +124,39 @@ fn unresolved(host: &str, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::{Cancel, Deadlines};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_look_up_that_hangs_is_left_behind() {
+        for by_cancel in [true, false] {
+            let cancel = Cancel::new();
+            let limit = Duration::from_millis(if by_cancel { 60_000 } else { 30 });
+            let limits = Limits::new(Deadlines { connect: Some(limit), ..Deadlines::default() }, cancel.clone());
+            let (started, has_started) = mpsc::channel();
+            let (release, held) = mpsc::channel::<()>();
+            let stopper = thread::spawn(move || {
+                has_started.recv().unwrap();
+                let begun = Instant::now();
+                if by_cancel {
+                    cancel.cancel();
+                }
+                begun
+            });
+            let error = resolve_by("slow.example", &limits, move || {
+                started.send(()).unwrap();
+                let _ = held.recv();
+                Ok(Vec::new())
+            })
+            .unwrap_err();
+            let took = stopper.join().unwrap().elapsed();
+            let expected = if by_cancel { Status::Cancelled } else { Status::Timeout };
+            assert_eq!(error.status, expected, "{error:?}");
+            assert!(took < Duration::from_millis(280), "{took:?}");
+            drop(release);
+        }
+    }
 
     #[test]
     fn families_take_turns_and_doubles_go() {

@@ -7,6 +7,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -15,6 +16,7 @@ use url::Url;
 use x402::error::Status;
 use x402::transport::{Cancel, Deadlines, Expect, Failure, Incoming, Outgoing, OutgoingBody, Settings, Transport};
 
+pub mod blocked;
 pub mod tls;
 
 /// No wait of a test is longer: what takes longer has failed.
@@ -161,6 +163,18 @@ impl Peer {
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.channel.write_all(bytes.as_ref()).and_then(|()| self.channel.flush()).is_ok()
+    }
+
+    /// The connection ends with a reset instead of an orderly close.
+    pub fn reset_at_end(&self) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        let length = std::mem::size_of::<libc::linger>() as libc::socklen_t;
+        // SAFETY: the pointer and length describe one live value, which is only read.
+        let result = unsafe {
+            let value = (&raw const linger).cast();
+            libc::setsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, length)
+        };
+        assert_eq!(result, 0);
     }
 
     pub fn answer(&mut self, status: &str, body: &str) -> bool {

@@ -1,13 +1,14 @@
 //! Certificates and the TLS half of the scripted server.
 
 use super::{Channel, Peer, Server};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::NamedTempFile;
 use x402::transport::tls::TlsSettings;
 use x402::transport::{Settings, Transport};
@@ -21,6 +22,10 @@ impl Authority {
     pub fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Each a name of its own: authorities of one name would differ by their keys alone.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let mut file = NamedTempFile::new().unwrap();
         file.write_all(issuer.pem().as_bytes()).unwrap();

@@ -22,7 +22,7 @@ demo:
 	$(CARGO) build --locked --quiet --lib --example paying_server
 	@mkdir -p $(BUILD)
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude tests/c/demo.c target/debug/libx402.a $(SYSTEM_LIBS) -o $(BUILD)/demo
-	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo
+	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo /upload
 
 test: tools check test-rust test-c test-asan test-install
 	@echo "make test: everything passed"
@@ -32,7 +32,7 @@ tools:
 
 check:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
+	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings -A clippy::result_large_err
 
 test-rust:
 	$(CARGO) test --locked --quiet

@@ -48,7 +48,7 @@ impl Refusal {
 pub struct Declined {
     refusals: Vec<Refusal>,
     /// The offer that came nearest to being paid.
-    nearest: Option<Offer>,
+    nearest: Option<Box<Offer>>,
     /// What is wrong with the challenge as a whole.
     whole: Option<String>,
     money: Money,
@@ -79,7 +79,7 @@ impl Declined {
     pub fn payment(&self) -> Payment {
         let lines = self.whole.iter().cloned().chain(self.refusals.iter().map(Refusal::to_line));
         let text = lines.collect::<Vec<_>>().join("\n");
-        Payment::declined(self.nearest.as_ref(), &self.refusals, text, self.money)
+        Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money)
     }
 }
 
@@ -95,7 +95,7 @@ pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Q
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     let now_s = means.world.clock.unix_s();
     let candidates = allowed(&challenge, asker, means, &mut refusals);
-    let mut nearest = candidates.first().map(|candidate| challenge.offers[candidate.at].clone());
+    let mut nearest = candidates.first().map(|candidate| Box::new(challenge.offers[candidate.at].clone()));
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
         let intent = intent(asker, offer, now_s);
@@ -109,7 +109,7 @@ pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Q
         }
     }
     if nearest.is_none() {
-        nearest = challenge.offers.first().cloned();
+        nearest = challenge.offers.first().cloned().map(Box::new);
     }
     if refusals.is_empty() {
         return Err(Declined { nearest, ..Declined::because("accepts is empty: the server's terms hold no offer") });

@@ -52,6 +52,7 @@ struct Reading {
 pub fn serve(shared: &Shared, origin: &str, connection_id: u64, connection: &mut Connection, head: &Head) -> Next {
     let headers = redacted(head);
     let plan = plan(shared, origin, head);
+    let releases = shared.state.releases();
     let number = shared.state.request_begun(RequestSeen {
         number: 0,
         connection: connection_id,
@@ -69,7 +70,7 @@ pub fn serve(shared: &Shared, origin: &str, connection_id: u64, connection: &mut
                 hash: (shared.hash_bodies || matches!(plan.answer.body, Content::Hash)).then(Sha256::new),
                 kept: matches!(plan.answer.body, Content::Echo).then(Vec::new),
             };
-            let exchange = Exchange { shared, number, plan: &plan, head, headers: &headers };
+            let exchange = Exchange { shared, number, releases, plan: &plan, head, headers: &headers };
             let next = exchange.run(connection, &mut reading).unwrap_or(Next::Drop);
             exchange.record(&reading);
             body_bytes = reading.body.bytes;
@@ -171,6 +172,8 @@ fn challenge_of<'a>(
 struct Exchange<'a> {
     shared: &'a Shared,
     number: u64,
+    /// Releases before this request: any after them is meant for it.
+    releases: u64,
     plan: &'a Plan<'a>,
     head: &'a Head,
     headers: &'a [(String, String)],
@@ -254,8 +257,8 @@ impl Exchange<'_> {
     /// when it closed keeps the end from being seen here, so only then the rest is taken off the wire.
     fn wait_moved_on(&self, connection: &Connection) {
         let state = &self.shared.state;
-        let since = state.releases();
-        while !connection.hung_up(Duration::ZERO) && !state.wait_next_request(self.number, since, HOLD_SLICE) {}
+        let moved_on = || state.wait_next_request(self.number, self.releases, HOLD_SLICE);
+        while !connection.hung_up(Duration::ZERO) && !moved_on() {}
     }
 
     fn wait_hang_up(&self, connection: &Connection) {
@@ -396,8 +399,7 @@ impl Exchange<'_> {
 
     /// False: the client went away first.
     fn wait_released(&self, connection: &Connection) -> bool {
-        let since = self.shared.state.releases();
-        while !self.shared.state.wait_released(since, HOLD_SLICE) {
+        while !self.shared.state.wait_released(self.releases, HOLD_SLICE) {
             if connection.hung_up(Duration::ZERO) {
                 return false;
             }

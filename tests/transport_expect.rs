@@ -16,7 +16,7 @@ const BODY_BYTES: u64 = 2_000_000;
 fn upload(transport: &Transport, url: &Url, body: &mut Counted, expect: Expect) -> Result<Incoming, Failure> {
     let length = body.left;
     let deadlines = Deadlines { total: Instant::now().checked_add(PATIENCE), ..Deadlines::default() };
-    let body = if length % 2 == 0 { OutgoingBody::Sized(length, body) } else { OutgoingBody::Chunked(body) };
+    let body = if length.is_multiple_of(2) { OutgoingBody::Sized(length, body) } else { OutgoingBody::Chunked(body) };
     transport.round_trip(Outgoing { body, expect, deadlines, ..request("PUT", url) })
 }
 

@@ -3,6 +3,8 @@
 #   make demo      builds the library and a C program, starts a paying test server, pays it
 #   make test      everything: Rust, C and C++, valgrind, address sanitizer, installation
 #   make check     formatting and lints
+#   make bench     the table of numbers, against libcurl and raw sockets
+#   make interop   pays official servers on a local chain
 #   make header    include/x402.h anew from src/ffi
 #   make install   [PREFIX=/usr/local] [DESTDIR=]
 PREFIX ?= /usr/local
@@ -14,7 +16,7 @@ BUILD = build
 # What an archive of Rust code needs from the system.
 SYSTEM_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
-.PHONY: demo test check header install tools test-rust test-c test-asan test-install clean
+.PHONY: demo test check header install bench library tools test-rust test-c test-asan test-install clean
 .NOTPARALLEL:
 
 # One profile for the library, the server and later `make test`, so that nothing is built twice.
@@ -47,16 +49,25 @@ test-asan: $(BUILD)/asan/CMakeCache.txt
 	cmake --build $(BUILD)/asan --parallel 2
 	cd $(BUILD)/asan && ctest --output-on-failure --parallel 2
 
-test-install: $(BUILD)/release/CMakeCache.txt
-	cmake --build $(BUILD)/release --target x402_cargo
+test-install: library
 	sh tests/install/run.sh $(BUILD)/release
+
+bench:
+	tests/bench/run
+
+# `make interop`: its programs link the library as it ships.
+include tests/interop/interop.mk
+interop: export X402_LIB_DIR = $(CURDIR)/$(BUILD)/release/lib
+interop: library
+
+library: $(BUILD)/release/CMakeCache.txt
+	cmake --build $(BUILD)/release --target x402_cargo
 
 header:
 	@$(CARGO) test --locked --quiet --test header the_committed_header_is_what_the_code_says >/dev/null 2>&1 || true
 	@$(CARGO) test --locked --quiet --test header
 
-install: $(BUILD)/release/CMakeCache.txt
-	cmake --build $(BUILD)/release --target x402_cargo
+install: library
 	DESTDIR="$(DESTDIR)" cmake --install $(BUILD)/release --prefix "$(PREFIX)"
 
 $(BUILD)/release/CMakeCache.txt:

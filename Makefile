@@ -69,6 +69,8 @@ header:
 
 install: library
 	DESTDIR="$(DESTDIR)" cmake --install $(BUILD)/release --prefix "$(PREFIX)"
+	@# The loader's cache, where this is an installation and not a package, and may be written.
+	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 $(BUILD)/release/CMakeCache.txt:
 	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release

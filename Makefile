@@ -3,6 +3,8 @@
 #   make demo      builds the library and a C program, starts a paying test server, pays it
 #   make test      everything: Rust, C and C++, valgrind, address sanitizer, installation
 #   make check     formatting and lints
+#   make bench     the table of numbers, against libcurl and raw sockets
+#   make interop   pays official servers on a local chain
 #   make header    include/x402.h anew from src/ffi
 #   make install   [PREFIX=/usr/local] [DESTDIR=]
 PREFIX ?= /usr/local
@@ -14,7 +16,7 @@ BUILD = build
 # What an archive of Rust code needs from the system.
 SYSTEM_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
-.PHONY: demo test check header install tools test-rust test-c test-asan test-install clean
+.PHONY: demo test check header install bench library tools test-rust test-c test-asan test-install clean
 .NOTPARALLEL:
 
 # One profile for the library, the server and later `make test`, so that nothing is built twice.
@@ -22,7 +24,7 @@ demo:
 	$(CARGO) build --locked --quiet --lib --example paying_server
 	@mkdir -p $(BUILD)
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude tests/c/demo.c target/debug/libx402.a $(SYSTEM_LIBS) -o $(BUILD)/demo
-	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo
+	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo /upload
 
 test: tools check test-rust test-c test-asan test-install
 	@echo "make test: everything passed"
@@ -32,7 +34,7 @@ tools:
 
 check:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
+	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings -A clippy::result_large_err
 
 test-rust:
 	$(CARGO) test --locked --quiet
@@ -47,17 +49,28 @@ test-asan: $(BUILD)/asan/CMakeCache.txt
 	cmake --build $(BUILD)/asan --parallel 2
 	cd $(BUILD)/asan && ctest --output-on-failure --parallel 2
 
-test-install: $(BUILD)/release/CMakeCache.txt
-	cmake --build $(BUILD)/release --target x402_cargo
+test-install: library
 	sh tests/install/run.sh $(BUILD)/release
+
+bench:
+	tests/bench/run
+
+# `make interop`: its programs link the library as it ships.
+include tests/interop/interop.mk
+interop: export X402_LIB_DIR = $(CURDIR)/$(BUILD)/release/lib
+interop: library
+
+library: $(BUILD)/release/CMakeCache.txt
+	cmake --build $(BUILD)/release --target x402_cargo
 
 header:
 	@$(CARGO) test --locked --quiet --test header the_committed_header_is_what_the_code_says >/dev/null 2>&1 || true
 	@$(CARGO) test --locked --quiet --test header
 
-install: $(BUILD)/release/CMakeCache.txt
-	cmake --build $(BUILD)/release --target x402_cargo
+install: library
 	DESTDIR="$(DESTDIR)" cmake --install $(BUILD)/release --prefix "$(PREFIX)"
+	@# The loader's cache, where this is an installation and not a package, and may be written.
+	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 $(BUILD)/release/CMakeCache.txt:
 	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release

@@ -166,6 +166,20 @@ fn every_function_is_there_and_documented() {
     assert_eq!(declared, written, "header and source differ; is the file in NOUNS?");
 }
 
+#[test]
+fn every_function_is_used_rightly_and_wrongly_in_c() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(ROOT).join("tests/c").join(name)).expect(name);
+    let calls = |text: &str, name: &str| text.contains(&format!("{name}("));
+    let rightly = ["calls.c", "errors.c", "threads.c", "setup.h", "check.h"].map(read).concat();
+    let wrongly = read("misuse.c");
+    // These take nothing that could be wrong.
+    let cannot_be_misused = ["x402_version", "x402_abi_version", "x402_live_handles"];
+    for name in declared() {
+        assert!(calls(&rightly, &name), "no C test uses {name} as it is meant");
+        assert!(calls(&wrongly, &name) || cannot_be_misused.contains(&name.as_str()), "no C test misuses {name}");
+    }
+}
+
 fn scratch(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&directory).expect("a directory for the test");

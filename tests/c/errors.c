@@ -64,7 +64,7 @@ static void deadlines(const server *server)
 static void answers_that_are_none(const server *server)
 {
     x402_client *client = client_with(NULL, NULL, NULL);
-    fails(client, origin(server, "base", "/close"), X402_ERROR_CONNECTION_LOST, "127.0.0.1");
+    fails(client, origin(server, "base", "/close"), X402_ERROR_CONNECTION_LOST, "closed");
     fails(client, origin(server, "base", "/garbage"), X402_ERROR_PROTOCOL, "HTTP");
     fails(client, origin(server, "base", "/loop"), X402_ERROR_REDIRECT, "max_redirects");
     x402_client_free(client);
@@ -83,6 +83,8 @@ static void bodies_that_break_off(const server *server)
     NEED(x402_client_get(client, origin(server, "base", "/stall"), &response, &error));
     EXPECT(X402_ERROR_TIMEOUT, x402_response_read_all(response, 1 << 20, &data, &len, &error));
     x402_response_free(response);
+    x402_client_free(client);
+    client = client_with(NULL, "decompress", "true");
     NEED(x402_client_get(client, origin(server, "base", "/broken-gzip"), &response, &error));
     EXPECT(X402_ERROR_CONTENT_CODING, x402_response_read_all(response, 1 << 20, &data, &len, &error));
     x402_response_free(response);
@@ -132,7 +134,11 @@ static void after_a_payment_left(const server *server)
     x402_error *error = NULL;
     x402_response *response;
     the_money_is_unknown(client, origin(server, "base", "/paid-then-hang"), X402_ERROR_TIMEOUT);
-    the_money_is_unknown(client, origin(server, "base", "/paid-then-close"), X402_ERROR_CONNECTION_LOST);
+    /* A lost answer: the same bytes are sent once more, and this server says that they were used. */
+    NEED(x402_client_get(client, origin(server, "base", "/paid-then-close"), &response, &error));
+    CHECK(x402_response_status(response) == 402, "%u", x402_response_status(response));
+    CHECK(x402_response_money(response) == X402_MONEY_UNKNOWN, "%d", (int)x402_response_money(response));
+    x402_response_free(response);
     NEED(x402_client_get(client, origin(server, "base", "/second-402"), &response, &error));
     CHECK(x402_response_status(response) == 402, "%u", x402_response_status(response));
     CHECK(x402_response_money(response) != X402_MONEY_PAID && x402_response_money(response) != X402_MONEY_NONE, "%d",
@@ -141,8 +147,8 @@ static void after_a_payment_left(const server *server)
           x402_payment_refusal(x402_response_payment(response)));
     x402_response_free(response);
     NEED(x402_client_get(client, origin(server, "base", "/settle-fails"), &response, &error));
-    CHECK(strstr(x402_payment_refusal(x402_response_payment(response)), "insufficient_funds"), "%s",
-          x402_payment_refusal(x402_response_payment(response)));
+    CHECK(strstr(x402_payment_json(x402_response_payment(response)), "insufficient_funds"), "%s",
+          x402_payment_json(x402_response_payment(response)));
     x402_response_free(response);
     x402_client_free(client);
 }

@@ -7,6 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 say() { printf 'install: %s\n' "$*"; }
+# Runs a program that must succeed, and shows what it said.
+try() { what=$1; shift; said=$("$@") || fail "$what: the program failed: $said"; say "$what: $said"; }
 fail() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
 DESTDIR="$scratch/stage" cmake --install "$build" --prefix /opt/x402 >/dev/null
@@ -29,7 +31,7 @@ export PKG_CONFIG_PATH="$lib/pkgconfig"
 [ "$(pkg-config --modversion x402)" = "$version" ] || fail "x402.pc says another version"
 # shellcheck disable=SC2046
 cc -std=c99 -Wall -Wextra -Werror "$here/app.c" $(pkg-config --cflags --libs x402) -o "$scratch/shared"
-say "pkg-config: $(LD_LIBRARY_PATH="$lib" "$scratch/shared")"
+try pkg-config env LD_LIBRARY_PATH="$lib" "$scratch/shared"
 LD_LIBRARY_PATH="$lib" ldd "$scratch/shared" | grep -q "libx402.so.$abi => $lib/" || fail "it does not load libx402.so.$abi"
 
 mkdir "$scratch/only-static"
@@ -38,11 +40,11 @@ cp "$lib/libx402.a" "$scratch/only-static"
 cc -std=c99 -Wall -Wextra -Werror "$here/app.c" -L"$scratch/only-static" \
     $(pkg-config --static --cflags --libs x402 | sed 's/-lx402/-l:libx402.a/') -o "$scratch/static"
 if ldd "$scratch/static" | grep libx402; then fail "the static program loads the shared object"; fi
-say "pkg-config --static: $("$scratch/static")"
+try "pkg-config --static" "$scratch/static"
 
 cmake -S "$here" -B "$scratch/outside" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
 cmake --build "$scratch/outside" >/dev/null
-say "find_package, shared: $("$scratch/outside/app_shared")"
-say "find_package, static: $("$scratch/outside/app_static")"
+try "find_package, shared" "$scratch/outside/app_shared"
+try "find_package, static" "$scratch/outside/app_static"
 if ldd "$scratch/outside/app_static" | grep libx402; then fail "the static program loads the shared object"; fi
 say "all four work"

@@ -59,7 +59,8 @@ fn answers_without_a_body_free_the_connection() {
 #[test]
 fn interim_answers_are_skipped_and_101_is_refused() {
     let server = Server::answering(
-        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\nOdd: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\nOdd: 1\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     );
     let transport = transport();
     for _ in 0..2 {

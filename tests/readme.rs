@@ -1,0 +1,70 @@
+//! The README says what is so: its programs are those that the tests run, its settings exist, its files are there.
+//!
+//! A program in it that differs from its file is rewritten, and the test fails once.
+
+use std::fs;
+use std::path::Path;
+use x402::client::settings::SETTINGS;
+
+const MARK: &str = "<!-- cut from ";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program without the comment at its head, which speaks to those who change it.
+fn program(path: &str) -> String {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    match text.split_once("*/\n") {
+        Some((head, rest)) if head.starts_with("/*") => rest.to_string(),
+        _ => text,
+    }
+}
+
+/// The README with every marked block replaced by what its file holds now.
+fn refreshed(readme: &str) -> String {
+    let mut out = String::new();
+    let mut rest = readme;
+    while let Some((before, after)) = rest.split_once(MARK) {
+        let (path, after) = after.split_once(" -->\n").expect("a mark ends on its line");
+        let (fence, after) = after.split_once('\n').expect("a fence follows the mark");
+        let (_, after) = after.split_once("```\n").expect("the fence is closed");
+        out += &format!("{before}{MARK}{path} -->\n{fence}\n{}```\n", program(path));
+        rest = after;
+    }
+    out + rest
+}
+
+#[test]
+fn programs_are_cut_from_files_that_the_tests_run() {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    assert!(readme.contains(MARK));
+    let fresh = refreshed(&readme);
+    if fresh != readme {
+        fs::write(&path, fresh).unwrap();
+        panic!("README.md was out of date and is rewritten; look at it and run this again");
+    }
+}
+
+#[test]
+fn settings_and_files_that_it_names_exist() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut settings = 0;
+    for word in readme.split('`').skip(1).step_by(2) {
+        let looks_like_a_setting = word.ends_with("_ms") || word.starts_with("replay_") || word.starts_with("max_redirects");
+        if looks_like_a_setting {
+            assert!(SETTINGS.iter().any(|setting| setting.key == word), "no setting is called {word}");
+            settings += 1;
+        }
+        if word.starts_with("src/") || word.starts_with("tests/") {
+            assert!(root().join(word).exists(), "{word} is not there");
+        }
+    }
+    assert!(settings >= 5, "the table of limits was not found");
+    for target in readme.lines().filter_map(|line| line.strip_prefix("make ")) {
+        let name = target.split_whitespace().next().unwrap();
+        let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+        assert!(makefile.contains(&format!("\n{name}:")), "make has no {name}");
+    }
+}

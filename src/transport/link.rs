@@ -255,9 +255,16 @@ impl Link {
     /// Receives once into the input: bytes, the end, or nothing by `give_up`.
     fn receive(&mut self, phase: Phase, since: Instant, give_up: Option<Instant>) -> Result<Received, Error> {
         let Some(stream) = &mut self.stream else { return Err(closed()) };
+        let mut since = since;
         loop {
             let limits = &self.attempt.limits;
-            let Some(patience) = wait::before_read(stream.socket(), limits, phase, since, give_up)? else {
+            let patience = if stream.has_buffered() {
+                limits.check_now(phase)?;
+                Some(Patience::None)
+            } else {
+                wait::before_read(stream.socket(), limits, phase, since, give_up)?
+            };
+            let Some(patience) = patience else {
                 if give_up.is_some_and(|at| at <= Instant::now()) {
                     return Ok(Received::Nothing);
                 }
@@ -280,7 +287,10 @@ impl Link {
                     self.answer.ended = true;
                     return Ok(Received::End);
                 }
-                Ok(Received::Nothing | Received::Progress) => {
+                Ok(quiet @ (Received::Nothing | Received::Progress)) => {
+                    if quiet == Received::Progress && phase == Phase::Receiving {
+                        since = Instant::now(); // a part of a record is a sign of life
+                    }
                     if give_up.is_some_and(|at| at <= Instant::now()) {
                         return Ok(Received::Nothing);
                     }

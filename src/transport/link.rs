@@ -26,7 +26,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 /// How long a server may take to ask for the body before it is sent unasked (RFC 9110 §10.1.1).
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
-pub(super) const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue\r\n";
+const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue\r\n";
 /// A server that sends more interim answers than this is not going to send a final one.
 const INTERIM_ANSWERS_MAX: usize = 64;
 

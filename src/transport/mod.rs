@@ -12,6 +12,7 @@ mod attempt;
 mod buffers;
 mod cancel;
 mod deadline;
+pub mod decode;
 mod dial;
 mod early;
 mod expect;

@@ -163,10 +163,13 @@ fn kind_of(scheme: &str) -> Result<ProxyKind, Error> {
             "a {}:// proxy is not supported: use socks5:// or socks5h://",
             scheme.to_ascii_lowercase()
         ))),
-        _ => Err(setting_error(format!(
-            "the proxy's scheme `{}` is unknown: use http://, socks5:// or socks5h://",
-            printable(scheme)
-        ))),
+        unknown => {
+            // What does not look like a scheme may be the beginning of a password.
+            let is_scheme = unknown.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+            let shown = if is_scheme { format!(" `{}`", printable(unknown)) } else { String::new() };
+            let message = format!("the proxy's scheme{shown} is unknown: use http://, socks5:// or socks5h://");
+            Err(setting_error(message))
+        }
     }
 }
 

@@ -77,7 +77,7 @@ fn interim_answers_are_skipped_and_101_is_refused() {
     });
     let error = get(&transport, &endless.url("/")).unwrap_err().error;
     assert_eq!(error.status, Status::Protocol);
-    assert!(error.message.contains("64 interim"), "{error}");
+    assert!(error.message.contains("1000 interim"), "{error}");
 }
 
 #[test]

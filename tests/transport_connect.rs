@@ -276,3 +276,20 @@ fn a_proxy_that_refuses_or_is_not_there() {
     assert_says(&through(&format!("http://{}", server.address)), Status::Proxy, &["403"]);
     assert_says(&through(&format!("http://127.0.0.1:{}", free_port())), Status::Connect, &["127.0.0.1"]);
 }
+
+#[test]
+fn a_client_certificate_is_shown_when_asked_for() {
+    let authority = Authority::new();
+    let config = authority.config_asking_clients(&["localhost"]);
+    let script = |peer: &mut Peer| while peer.head().is_some() && peer.send(OK) {};
+    let server = Server::start_with(move |socket| tls::wrap(&config, socket), script);
+    let (certificate, key) = authority.client_identity();
+    let mut settings = authority.settings();
+    settings.tls.client_cert_file = Some(certificate.path().to_path_buf());
+    settings.tls.client_key_file = Some(key.path().to_path_buf());
+    let identified = Transport::new(settings).unwrap();
+    assert_eq!(read_all(get(&identified, &server.https_url("/")).unwrap()), b"ok");
+
+    let failure = get(&authority.transport(), &server.https_url("/")).unwrap_err();
+    assert_says(&failure.error, Status::Tls, &["client certificate"]);
+}

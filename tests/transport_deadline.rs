@@ -5,7 +5,8 @@ mod support_transport;
 use std::io::Read;
 use std::time::{Duration, Instant};
 use support_transport::blocked::Deaf;
-use support_transport::{Counted, Gate, Peer, Server, read_error, request, transport};
+use support_transport::tls::{self, Authority};
+use support_transport::{Counted, Gate, Peer, Server, read_all, read_error, request, transport};
 use url::Url;
 use x402::error::{Error, Status};
 use x402::transport::proxy::{Proxy, ProxyChoice};
@@ -230,4 +231,74 @@ fn a_total_that_has_passed_already_fails_at_once() {
     let deadlines = Deadlines { total: Some(Instant::now()), ..Deadlines::default() };
     let failed = failure(&transport(), &url, deadlines);
     assert_eq!(failed.error.status, Status::Timeout);
+}
+
+#[test]
+fn bytes_that_have_arrived_are_read_whatever_the_limit() {
+    // Several TLS records in one packet: the later ones wait in this process, where no socket tells of them.
+    const BYTES: usize = 60_000;
+    let authority = Authority::new();
+    let done = Gate::default();
+    let end = done.clone();
+    let server = tls::server(&authority, move |peer| {
+        peer.head();
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", BYTES + 1));
+        peer.send(vec![b'r'; BYTES]);
+        end.wait();
+    });
+    let (transport, url) = (authority.transport(), server.https_url("/"));
+    let begun = Instant::now();
+    let mut incoming = transport.round_trip(Outgoing { deadlines: idle_limit(), ..request("GET", &url) }).unwrap();
+    incoming.body.read_exact(&mut vec![0; BYTES]).unwrap();
+    assert!(begun.elapsed() < LATE_MAX);
+    let begun = Instant::now();
+    assert_timeout(&read_error(&mut incoming), begun, &["idle_timeout_ms (120)"]);
+    done.open();
+}
+
+#[test]
+fn the_wait_for_the_servers_word_is_not_idleness() {
+    let server = Server::start(|peer| {
+        let Some(head) = peer.head() else { return };
+        let Some(body) = peer.body(&head) else { return };
+        peer.answer("200 OK", &body.len().to_string());
+    });
+    let url = server.url("/");
+    let mut body = Counted::new(100);
+    let body = OutgoingBody::Sized(100, &mut body);
+    let outgoing = Outgoing { body, expect: Expect::Require, deadlines: idle_limit(), ..request("POST", &url) };
+    let incoming = transport().round_trip(outgoing).unwrap();
+    assert_eq!(read_all(incoming), b"100");
+}
+
+#[test]
+fn a_total_passes_even_where_nothing_ever_blocks() {
+    let (server, done) = holding(|peer| {
+        let head = peer.head().unwrap();
+        if head.line().starts_with("PUT") {
+            peer.drain();
+        } else {
+            peer.send("HTTP/1.1 200 OK\r\n\r\n");
+            while peer.send([b'z'; 65536]) {}
+        }
+    });
+    let url = server.url("/");
+    let mut body = Counted::new(1 << 40);
+    let body = OutgoingBody::Sized(1 << 40, &mut body);
+    let begun = Instant::now();
+    let failed =
+        transport().round_trip(Outgoing { body, deadlines: total_limit(), ..request("PUT", &url) }).unwrap_err();
+    assert_timeout(&failed.error, begun, &["total_timeout_ms", "sending the request"]);
+    let begun = Instant::now();
+    let mut incoming = transport().round_trip(Outgoing { deadlines: total_limit(), ..request("GET", &url) }).unwrap();
+    let mut buffer = vec![0; 65536];
+    let cause = loop {
+        match incoming.body.read(&mut buffer) {
+            Ok(bytes) => assert!(bytes > 0),
+            Err(cause) => break cause,
+        }
+    };
+    let error = Error::from_io(cause, Status::Panic, "not the library's");
+    assert_timeout(&error, begun, &["total_timeout_ms", "receiving the answer"]);
+    done.open();
 }

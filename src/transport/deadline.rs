@@ -82,9 +82,9 @@ impl Limits {
             Phase::Resolving | Phase::Connecting | Phase::ProxyHandshake | Phase::TlsHandshake => {
                 self.deadlines.connect.map(|limit| (self.started, limit, Setting::Connect(limit)))
             }
-            Phase::Sending | Phase::AwaitingContinue | Phase::Receiving => {
-                self.deadlines.idle.map(|limit| (since, limit, Setting::Idle(limit)))
-            }
+            Phase::Sending | Phase::Receiving => self.deadlines.idle.map(|limit| (since, limit, Setting::Idle(limit))),
+            // This wait has a short end of its own, after which the body is sent.
+            Phase::AwaitingContinue => None,
             Phase::AwaitingAnswer => self.deadlines.first_byte.map(|limit| (since, limit, Setting::FirstByte(limit))),
         };
         let own = own.and_then(|(from, limit, setting)| Some(Expiry { at: from.checked_add(limit)?, setting }));

@@ -150,6 +150,7 @@ fn connect_one(address: &SocketAddr, others_remain: bool, limits: &Limits) -> Re
     limits.check(phase, limits.expiry(phase, now), now)?;
     let socket = match Socket::tcp(address) {
         Ok(socket) => Arc::new(socket),
+        Err(cause) if is_exhausted(&cause) => return Err(system(cause)),
         // A machine without IPv6 has no such sockets; the other family may do.
         Err(cause) => return Ok(Err(cause)),
     };
@@ -270,6 +271,11 @@ impl Write for Handshake<'_> {
 
 fn is_not_yet(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// The process or the machine has no descriptor or memory left: no other address would help.
+fn is_exhausted(cause: &io::Error) -> bool {
+    matches!(cause.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 fn system(cause: io::Error) -> Error {

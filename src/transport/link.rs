@@ -7,11 +7,11 @@
 //! body was being sent" are one case with one way out: sending stops, the reader is asked no more, and what is
 //! left of the body exists only in ureq's count of it.
 
+use super::answer::{Answer, sending_broke, take_answer};
 use super::attempt::Attempt;
-use super::buffers::{ConnectionBuffers, Input};
+use super::buffers::ConnectionBuffers;
 use super::cancel::Watch;
 use super::deadline::Phase;
-use super::early::{STOPPING_STATUS_MIN, Scan, scan};
 use super::failure::{connection_lost, io_failure};
 use super::pool::{Connection, Endpoint, Pool};
 use super::socket::Ready;
@@ -19,7 +19,6 @@ use super::stream::{Patience, Received, Stream};
 use super::wait;
 use crate::error::{Error, Status};
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
@@ -28,14 +27,13 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
 /// A refused body up to this size is taken to have been read by the server before it answered.
 const UNREAD_BODY_BYTES_MAX: u64 = 64 * 1024;
-pub(super) const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue\r\n";
-/// A server that sends more interim answers than this is not going to send a final one.
-const INTERIM_ANSWERS_MAX: usize = 64;
+const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue
+";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Head,
-    /// The head is held or sent; `first` until a piece of the body went out with or after it.
+    /// `first` while the head is held for the body's first piece, before which no answer can come.
     Body {
         first: bool,
     },
@@ -63,57 +61,6 @@ pub(super) struct Link {
     stage: Stage,
     answer: Answer,
     keep: bool,
-}
-
-/// What is known of the answer so far.
-#[derive(Default)]
-struct Answer {
-    interim: usize,
-    continued: bool,
-    last: Option<Scan>,
-    ended: bool,
-}
-
-impl Answer {
-    /// Drops interim answers from the front of the input and notes what follows them.
-    fn look(&mut self, input: &mut Input) -> Result<(), Error> {
-        while self.is_open_question() {
-            match scan(input.unconsumed()) {
-                Scan::Interim { status, bytes } => {
-                    input.skip(bytes);
-                    self.interim += 1;
-                    self.continued |= status == 100;
-                    if self.interim > INTERIM_ANSWERS_MAX {
-                        let message =
-                            format!("the server sent more than {INTERIM_ANSWERS_MAX} interim (1xx) answers in a row");
-                        return Err(Error::new(Status::Protocol, message));
-                    }
-                }
-                other => {
-                    self.last = Some(other);
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_open_question(&self) -> bool {
-        matches!(self.last, None | Some(Scan::Incomplete))
-    }
-
-    /// An answer that ends the exchange has begun, or something that will never be one.
-    fn is_decided(&self) -> bool {
-        !self.is_open_question()
-    }
-
-    fn stops_sending(&self) -> bool {
-        match self.last {
-            Some(Scan::Final { status }) => status >= STOPPING_STATUS_MIN,
-            Some(Scan::Garbage) => true,
-            _ => false,
-        }
-    }
 }
 
 impl Link {
@@ -157,7 +104,8 @@ impl Link {
                 Ok(())
             }
             Stage::Head if self.shape.expects => {
-                self.stage = Stage::Body { first: true };
+                // Not `first`: an answer may well come before the body's first piece.
+                self.stage = Stage::Body { first: false };
                 let amount = self.buffers.output.insert_header(amount, EXPECT_HEADER_LINE);
                 let no_room = || Error::new(Status::Header, "the request's head has no room for an Expect header");
                 self.attempt.set_expect_sent();
@@ -257,9 +205,16 @@ impl Link {
     /// Receives once into the input: bytes, the end, or nothing by `give_up`.
     fn receive(&mut self, phase: Phase, since: Instant, give_up: Option<Instant>) -> Result<Received, Error> {
         let Some(stream) = &mut self.stream else { return Err(closed()) };
+        let mut since = since;
         loop {
             let limits = &self.attempt.limits;
-            let Some(patience) = wait::before_read(stream.socket(), limits, phase, since, give_up)? else {
+            let patience = if stream.has_buffered() {
+                limits.check_now(phase)?;
+                Some(Patience::None)
+            } else {
+                wait::before_read(stream.socket(), limits, phase, since, give_up)?
+            };
+            let Some(patience) = patience else {
                 if give_up.is_some_and(|at| at <= Instant::now()) {
                     return Ok(Received::Nothing);
                 }
@@ -282,7 +237,10 @@ impl Link {
                     self.answer.ended = true;
                     return Ok(Received::End);
                 }
-                Ok(Received::Nothing | Received::Progress) => {
+                Ok(quiet @ (Received::Nothing | Received::Progress)) => {
+                    if quiet == Received::Progress && phase == Phase::Receiving {
+                        since = Instant::now(); // a part of a record is a sign of life
+                    }
                     if give_up.is_some_and(|at| at <= Instant::now()) {
                         return Ok(Received::Nothing);
                     }
@@ -324,73 +282,6 @@ impl Link {
     }
 }
 
-/// Takes what has come in while sending; true when it stops the sending.
-fn take_answer(stream: &mut Stream, input: &mut Input, attempt: &Attempt, answer: &mut Answer) -> Result<bool, Error> {
-    match stream.read(input.room(), Patience::None) {
-        Ok(Received::Bytes(bytes)) => {
-            input.appended(bytes);
-            attempt.set_any_response_byte();
-            answer.look(input)?;
-        }
-        Ok(Received::Nothing | Received::Progress) => {}
-        Ok(Received::End) => {
-            answer.ended = true;
-            attempt.limits.cancel.check(Phase::Sending.doing())?;
-            if !answer.is_decided() {
-                return Err(connection_lost(attempt, Phase::Sending, None));
-            }
-        }
-        Err(cause) => {
-            attempt.limits.cancel.check(Phase::Sending.doing())?;
-            answer.ended = true;
-            if !answer.is_decided() {
-                return Err(io_failure(attempt, Phase::Sending, cause));
-            }
-            attempt.stop();
-        }
-    }
-    if answer.stops_sending() {
-        attempt.stop();
-    }
-    Ok(attempt.is_stopped())
-}
-
-/// Sending failed: if an answer lies in the receive queue, the server's reset has not taken it away.
-fn sending_broke(
-    stream: &mut Stream,
-    input: &mut Input,
-    attempt: &Attempt,
-    answer: &mut Answer,
-    cause: io::Error,
-) -> Result<(), Error> {
-    attempt.limits.cancel.check(Phase::Sending.doing())?;
-    let mut cause = cause;
-    while !answer.ended && !input.is_full() {
-        match stream.read(input.room(), Patience::None) {
-            Ok(Received::Bytes(bytes)) => {
-                input.appended(bytes);
-                attempt.set_any_response_byte();
-                answer.look(input)?;
-            }
-            Ok(Received::Progress) => {}
-            Ok(Received::Nothing | Received::End) => break,
-            Err(error) => {
-                // A TLS alert says more than the broken pipe that followed it.
-                if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                    cause = error;
-                }
-                break;
-            }
-        }
-    }
-    answer.ended = true;
-    if !answer.is_decided() {
-        return Err(io_failure(attempt, Phase::Sending, cause));
-    }
-    attempt.stop();
-    Ok(())
-}
-
 fn closed() -> Error {
     Error::new(Status::ConnectionLost, "the connection is closed already")
 }
@@ -425,8 +316,7 @@ impl Link {
     /// A server that turned a large body down may have read none of it: the system took it all without a sign,
     /// and another request would wait behind it for ever.
     fn may_lie_unread(&self) -> bool {
-        let is_refused = matches!(self.answer.last, Some(Scan::Final { status }) if status >= STOPPING_STATUS_MIN);
-        is_refused && self.attempt.report().body_bytes_pulled > UNREAD_BODY_BYTES_MAX
+        self.answer.stops_sending() && self.attempt.report().body_bytes_pulled > UNREAD_BODY_BYTES_MAX
     }
 }
 

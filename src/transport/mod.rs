@@ -8,6 +8,7 @@
 
 mod address;
 mod agent;
+mod answer;
 mod attempt;
 mod buffers;
 mod cancel;

@@ -44,6 +44,10 @@ pub(super) fn head(
             check_framing(&name, &value, body)?;
             continue;
         }
+        if (name == HOST || name == AUTHORIZATION) && value.to_str().is_err() {
+            let message = format!("the value of the header `{name}` holds bytes beyond ASCII: encode them");
+            return Err(Error::new(Status::Header, message));
+        }
         bytes_max += name.as_str().len() + value.len() + 4;
         if name == HOST {
             map.insert(name, value);

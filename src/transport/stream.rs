@@ -74,6 +74,17 @@ impl Stream {
         self.tls.is_some()
     }
 
+    /// Whether a read finds something without the socket: waiting on the socket would then be waiting in vain.
+    pub(super) fn has_buffered(&mut self) -> bool {
+        match &mut self.tls {
+            None => false,
+            Some(tls) => {
+                let is_empty = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+                tls.taken < tls.filled || !tls.session.reader().fill_buf().is_err_and(|error| is_empty(&error))
+            }
+        }
+    }
+
     pub(super) fn read(&mut self, buffer: &mut [u8], patience: Patience) -> io::Result<Received> {
         match &mut self.tls {
             None => match receive(&self.socket, buffer, patience)? {

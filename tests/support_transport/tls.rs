@@ -2,8 +2,10 @@
 
 use super::{Channel, Peer, Server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
@@ -38,6 +40,38 @@ impl Authority {
 
     /// A server certificate for `names`, changed by `edit`.
     pub fn server_config(&self, names: &[&str], edit: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
+        let (chain, key) = self.server_identity(names, edit);
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap())
+    }
+
+    /// The same for a server that wants a certificate of this authority from its clients.
+    pub fn config_asking_clients(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let (chain, key) = self.server_identity(names, |_| {});
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(self.issuer.der().to_vec())).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap())
+    }
+
+    /// A client's certificate and key in files.
+    pub fn client_identity(&self) -> (NamedTempFile, NamedTempFile) {
+        let mut params = CertificateParams::new(vec!["client.example".to_string()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let (mut certificate_file, mut key_file) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
+        certificate_file.write_all(certificate.pem().as_bytes()).unwrap();
+        key_file.write_all(key.serialize_pem().as_bytes()).unwrap();
+        (certificate_file, key_file)
+    }
+
+    fn server_identity(
+        &self,
+        names: &[&str],
+        edit: impl FnOnce(&mut CertificateParams),
+    ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -46,9 +80,7 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let chain = vec![CertificateDer::from(certificate.der().to_vec())];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap())
+        (chain, key)
     }
 
     /// A transport that trusts this authority.
@@ -60,6 +92,10 @@ impl Authority {
         let tls = TlsSettings { ca_file: Some(self.ca_file().to_path_buf()), ..TlsSettings::default() };
         Settings { tls, ..Settings::default() }
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 pub fn wrap(config: &Arc<ServerConfig>, socket: TcpStream) -> Box<dyn Channel> {

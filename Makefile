@@ -1,0 +1,71 @@
+# What a person or a machine does with this repository. `make demo` first.
+#
+#   make demo      builds the library and a C program, starts a paying test server, pays it
+#   make test      everything: Rust, C and C++, valgrind, address sanitizer, installation
+#   make check     formatting and lints
+#   make header    include/x402.h anew from src/ffi
+#   make install   [PREFIX=/usr/local] [DESTDIR=]
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+CC ?= cc
+BUILD = build
+
+# What an archive of Rust code needs from the system.
+SYSTEM_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
+.PHONY: demo test check header install tools test-rust test-c test-asan test-install clean
+.NOTPARALLEL:
+
+# One profile for the library, the server and later `make test`, so that nothing is built twice.
+demo:
+	$(CARGO) build --locked --quiet --lib --example paying_server
+	@mkdir -p $(BUILD)
+	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude tests/c/demo.c target/debug/libx402.a $(SYSTEM_LIBS) -o $(BUILD)/demo
+	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo
+
+test: tools check test-rust test-c test-asan test-install
+	@echo "make test: everything passed"
+
+tools:
+	@sh tests/tools.sh
+
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
+
+test-rust:
+	$(CARGO) test --locked --quiet
+
+# The library as it ships, in release; the server from the build that test-rust made.
+test-c: $(BUILD)/release/CMakeCache.txt
+	$(CARGO) build --locked --quiet --example paying_server
+	cmake --build $(BUILD)/release --parallel 2
+	cd $(BUILD)/release && ctest --output-on-failure --parallel 2
+
+test-asan: $(BUILD)/asan/CMakeCache.txt
+	cmake --build $(BUILD)/asan --parallel 2
+	cd $(BUILD)/asan && ctest --output-on-failure --parallel 2
+
+test-install: $(BUILD)/release/CMakeCache.txt
+	cmake --build $(BUILD)/release --target x402_cargo
+	sh tests/install/run.sh $(BUILD)/release
+
+header:
+	@$(CARGO) test --locked --quiet --test header the_committed_header_is_what_the_code_says >/dev/null 2>&1 || true
+	@$(CARGO) test --locked --quiet --test header
+
+install: $(BUILD)/release/CMakeCache.txt
+	cmake --build $(BUILD)/release --target x402_cargo
+	DESTDIR="$(DESTDIR)" cmake --install $(BUILD)/release --prefix "$(PREFIX)"
+
+$(BUILD)/release/CMakeCache.txt:
+	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release
+
+# Instrumented code must not mix with other code, so cargo gets a target directory of its own.
+$(BUILD)/asan/CMakeCache.txt:
+	cmake -S . -B $(BUILD)/asan -DX402_SANITIZE=address -Dx402_cargo_dir=$(CURDIR)/target/asan
+
+clean:
+	rm -rf $(BUILD)
+	$(CARGO) clean --quiet

@@ -1,0 +1,933 @@
+/* x402.h: an HTTP client that pays when a server answers 402 Payment Required. libx402 0.1.0.
+ *
+ *     x402_error *error = NULL;
+ *     x402_response *response;
+ *     if (x402_client_get(client, "https://api.example.com/report", &response, &error) != X402_OK) {
+ *         fprintf(stderr, "%s\n", x402_error_message(error));
+ *         x402_error_free(error);
+ *     }
+ *
+ * Generated from src/ffi. Types and callbacks come first, then the functions, noun by noun.
+ *
+ * The contract, in ten lines
+ *  1. Every handle is opaque. Its value is an index and a generation, never an address: a stale, freed or foreign
+ *     handle is refused with X402_ERROR_HANDLE, never dereferenced. (To a language without pointers it is a 64-bit
+ *     integer, exact in a double.)
+ *  2. x402_<noun>_<verb>(handle, inputs..., outputs..., x402_error **error). `error` may be NULL; if not, it is set to
+ *     NULL, or to an error that the caller frees. Free an earlier one before passing its variable again.
+ *  3. Fallible calls return x402_status; X402_OK is 0. Outputs are written only on X402_OK, except that handle and
+ *     pointer outputs are set to NULL, and lengths to 0, first. Numbers are never reused.
+ *  4. Text in: NUL-terminated UTF-8, copied before return. Bytes in: pointer and length; NULL is fine when the length is 0.
+ *  5. Text out: NUL-terminated UTF-8, owned by the handle it came from, valid until that is freed. Only the text of
+ *     x402_client_quote_json is the caller's, to be freed with x402_string_free.
+ *  6. free(NULL) is nothing, nor is freeing twice. Handles may be freed in any order; a child keeps its parent alive.
+ *  7. wallet, policy, config, client: any thread. request, response: one thread at a time, else X402_ERROR_BUSY.
+ *     x402_request_cancel: any thread, any time. error, payment: any thread may read.
+ *  8. Callbacks run on the thread that called in, get `void *userdata`, and return 0 to go on; any other value stops, and
+ *     comes back unchanged from x402_error_callback_value. They must return: no longjmp; a C++ exception that leaves one
+ *     ends the process.
+ *  9. Nothing panics, exits, prints, installs a signal handler or reads the environment unasked. errno is left as it was.
+ * 10. Every error and every response says what became of the money (x402_money).
+ *
+ * Settings, for x402_config_set; those marked * also for x402_request_set. Values are text.
+ *  * connect_timeout_ms      milliseconds, 0: none; default "30000"
+ *                            name lookup, connection, proxy and TLS handshake together
+ *  * first_byte_timeout_ms   milliseconds, 0: none; default "600000"
+ *                            from the request's last byte to the answer's first
+ *  * idle_timeout_ms         milliseconds, 0: none; default "300000"
+ *                            the longest time without a byte in either direction
+ *  * total_timeout_ms        milliseconds, 0: none; default "0"
+ *                            the whole call, payment and reading of the answer included
+ *  * max_redirects           number, 0: hand 3xx to the caller; default "10"
+ *                            redirects followed before the call fails
+ *  * user_agent              text, empty: none; default "libx402/0.1.0"
+ *                            the User-Agent header
+ *  * expect_continue         auto, always or never; default "auto"
+ *                            ask with Expect: 100-continue before a body is sent; auto: when it is large
+ *                            or of unknown length and a payment is possible
+ *  * decompress              true or false; default "false"
+ *                            ask for gzip or deflate and decode the answer
+ *  * replay_memory           bytes; default "8388608"
+ *                            how much of a body that cannot rewind is kept in memory for its replay
+ *  * replay_disk             bytes; default "1073741824"
+ *                            how much more of it is kept in an unnamed temporary file
+ *  * replay_dir              path, empty: the system's; default empty
+ *                            where that temporary file lies
+ *    proxy                   http://, socks5:// or socks5h:// URL, empty: none; default empty
+ *                            the proxy for every request
+ *    proxy_from_env          true or false; default "false"
+ *                            take proxies from http_proxy, https_proxy, all_proxy, no_proxy
+ *    ca_file                 path of a PEM file, empty: none; default empty
+ *                            certificates to trust besides the others
+ *    ca_builtin              true or false; default "true"
+ *                            trust the built-in list of public authorities
+ *    ca_system               true or false; default "false"
+ *                            trust the system's list of authorities
+ *    client_cert_file        path of a PEM file, empty: none; default empty
+ *                            the certificate chain to show to servers that ask
+ *    client_key_file         path of a PEM file, empty: none; default empty
+ *                            its private key
+ *    tls_min                 1.2 or 1.3; default "1.2"
+ *                            the lowest version of TLS
+ *    pool_idle               number; default "32"
+ *                            idle connections kept in all
+ *    pool_per_host           number; default "8"
+ *                            idle connections kept for one host
+ *    unix_socket             path, empty: none; default empty
+ *                            connect to this socket whatever the URL's host
+ *    deny_private_addresses  true or false; default "false"
+ *                            refuse loopback, private and link-local addresses at each connection
+ */
+
+
+#ifndef X402_H
+#define X402_H
+
+#include <stddef.h>
+#include <stdint.h>
+/* The version of this header; x402_version() is that of the library that is loaded. */
+#define X402_VERSION "0.1.0"
+#define X402_VERSION_MAJOR 0
+#define X402_VERSION_MINOR 1
+#define X402_VERSION_PATCH 0
+#define X402_ABI_VERSION 0
+
+/* On Windows, define X402_STATIC before including this to link the static library. */
+#if defined(_WIN32) && !defined(X402_STATIC)
+#define X402_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(_WIN32)
+#define X402_API __attribute__((visibility("default")))
+#else
+#define X402_API
+#endif
+
+
+/**
+ * The length of a body that is not known before it was read.
+ */
+#define X402_LENGTH_UNKNOWN UINT64_MAX
+
+/**
+ * What a call ended with. Families with gaps: 1xx the caller's mistake, 2xx the network, 3xx payment, 4xx limits,
+ * 5xx internal. Numbers are never reused; new ones may come, so keep a default branch.
+ */
+enum x402_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Done. A response of any HTTP status, 402 included, is X402_OK: look at x402_response_status.
+     */
+    X402_OK = 0,
+    /**
+     * An argument is NULL, out of range, or not UTF-8.
+     */
+    X402_ERROR_ARGUMENT = 100,
+    /**
+     * A handle is NULL, freed, stale, or of another kind.
+     */
+    X402_ERROR_HANDLE = 101,
+    /**
+     * The URL cannot be parsed, or its scheme is not http, https or unix.
+     */
+    X402_ERROR_URL = 102,
+    /**
+     * The method is not an HTTP token.
+     */
+    X402_ERROR_METHOD = 103,
+    /**
+     * A header name or value holds a character that HTTP does not allow (CR, LF, NUL…).
+     */
+    X402_ERROR_HEADER = 104,
+    /**
+     * A private key is malformed or out of range.
+     */
+    X402_ERROR_KEY = 105,
+    /**
+     * A setting is unknown, or its value is not of the setting's form.
+     */
+    X402_ERROR_SETTING = 106,
+    /**
+     * An amount is not of the form "0.10 USD" or "10000 eip155:8453/erc20:0x…".
+     */
+    X402_ERROR_AMOUNT = 107,
+    /**
+     * A pattern of a policy rule is malformed.
+     */
+    X402_ERROR_PATTERN = 108,
+    /**
+     * The request or response is in use by another call.
+     */
+    X402_ERROR_BUSY = 109,
+    /**
+     * A body callback failed or stopped the call; see x402_error_callback_value.
+     */
+    X402_ERROR_BODY_CALLBACK = 120,
+    /**
+     * The body ended before, or went on after, the length it was declared with.
+     */
+    X402_ERROR_BODY_LENGTH = 121,
+    /**
+     * A body file cannot be opened or read.
+     */
+    X402_ERROR_BODY_FILE = 122,
+    /**
+     * Another callback (chunk, progress) stopped the call; see x402_error_callback_value.
+     */
+    X402_ERROR_CALLBACK = 123,
+    /**
+     * The host name could not be resolved.
+     */
+    X402_ERROR_RESOLVE = 200,
+    /**
+     * No address of the host accepted a connection.
+     */
+    X402_ERROR_CONNECT = 201,
+    /**
+     * The TLS handshake failed; a refused certificate is this too.
+     */
+    X402_ERROR_TLS = 202,
+    /**
+     * A deadline passed.
+     */
+    X402_ERROR_TIMEOUT = 203,
+    /**
+     * x402_request_cancel was called.
+     */
+    X402_ERROR_CANCELLED = 204,
+    /**
+     * The proxy refused, or could not be spoken to.
+     */
+    X402_ERROR_PROXY = 205,
+    /**
+     * The connection was lost before the answer was whole.
+     */
+    X402_ERROR_CONNECTION_LOST = 206,
+    /**
+     * The server's answer is not HTTP.
+     */
+    X402_ERROR_PROTOCOL = 207,
+    /**
+     * A redirect that cannot or must not be followed.
+     */
+    X402_ERROR_REDIRECT = 208,
+    /**
+     * The host's address is private and deny_private_addresses is on.
+     */
+    X402_ERROR_ADDRESS_DENIED = 209,
+    /**
+     * The answer's content coding (gzip, deflate) is broken.
+     */
+    X402_ERROR_CONTENT_CODING = 210,
+    /**
+     * The server's terms of payment are malformed.
+     */
+    X402_ERROR_CHALLENGE = 300,
+    /**
+     * Policy, budget or wallet declined the payment.
+     */
+    X402_ERROR_REFUSED = 301,
+    /**
+     * The signer failed.
+     */
+    X402_ERROR_SIGN = 302,
+    /**
+     * The body is larger than may be kept for a replay (replay_memory, replay_disk).
+     */
+    X402_ERROR_REPLAY_LIMIT = 400,
+    /**
+     * The answer is larger than the caller's bound.
+     */
+    X402_ERROR_RESPONSE_LIMIT = 401,
+    /**
+     * The answer's head is larger than the bound.
+     */
+    X402_ERROR_HEAD_LIMIT = 402,
+    /**
+     * A defect of this library was caught; free the handles of the call and report it.
+     */
+    X402_ERROR_PANIC = 500,
+    /**
+     * The system refused something the library needs (a temporary file, randomness, memory).
+     */
+    X402_ERROR_SYSTEM = 501,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum x402_status x402_status;
+#else
+typedef int32_t x402_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Where the money is. Every error and every response says so.
+ */
+enum x402_money
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Nothing was signed.
+     */
+    X402_MONEY_NONE = 0,
+    /**
+     * The server asked, and the payment was declined here: policy, budget, or no key for it.
+     */
+    X402_MONEY_REFUSED = 1,
+    /**
+     * Signed, and proven not taken.
+     */
+    X402_MONEY_UNPAID = 2,
+    /**
+     * Settled: the server's receipt was read.
+     */
+    X402_MONEY_PAID = 3,
+    /**
+     * Signed and perhaps sent, outcome not known. Count it as spent; x402_error_retry says what may be tried.
+     */
+    X402_MONEY_UNKNOWN = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum x402_money x402_money;
+#else
+typedef int32_t x402_money;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Sends requests and pays when asked; keeps connections for the next one. Any thread, several at once: make one and
+ * share it.
+ */
+typedef struct x402_client x402_client;
+
+/**
+ * How a client is to be made: wallet, policy, settings. Any thread. May be used for several clients, and freed once
+ * they are made.
+ */
+typedef struct x402_config x402_config;
+
+/**
+ * Why a call failed. Made by the call, freed by the caller with x402_error_free. Any thread may read it.
+ */
+typedef struct x402_error x402_error;
+
+/**
+ * One purchase: what was asked, signed and answered. Borrowed from a response or an error, and valid until that is
+ * freed. Any thread may read it.
+ */
+typedef struct x402_payment x402_payment;
+
+/**
+ * What may be paid. Any thread.
+ *
+ * A new policy allows 1.00 USD a payment and 10.00 USD in all, known assets only, over https or to loopback only.
+ * Amounts are decimal text: "0.10 USD" for the known dollar assets, or atomic units with the asset:
+ * "10000 eip155:8453/erc20:0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913".
+ */
+typedef struct x402_policy x402_policy;
+
+/**
+ * One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY.
+ */
+typedef struct x402_request x402_request;
+
+/**
+ * An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY.
+ * Freeing it closes the connection, or hands a fully read one back for the next request.
+ */
+typedef struct x402_response x402_response;
+
+/**
+ * Keys that may sign payments. Any thread.
+ */
+typedef struct x402_wallet x402_wallet;
+
+/**
+ * Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
+ * original 402. Runs on the thread that called in; must not unwind or longjmp.
+ *
+ * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
+ * @param len         its length without the NUL
+ */
+typedef int32_t (*x402_approve_fn)(void *userdata, const char *offer_json, size_t len);
+
+/**
+ * Told what a client does, a line at a time. Runs on any thread that calls in, perhaps several at once.
+ *
+ * @param level  1 error, 2 warning, 3 information, 4 detail
+ * @param line   UTF-8, no line end, NUL-terminated; valid during the call. Never a key, signature or payment header.
+ */
+typedef void (*x402_log_fn)(void *userdata, int32_t level, const char *line, size_t len);
+
+/**
+ * Gives the next bytes of a request body: fills `buffer` with up to `cap` bytes and sets `*len`; 0 bytes is the end.
+ * 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Runs on the thread that sends. Must not
+ * unwind or longjmp.
+ */
+typedef int32_t (*x402_read_fn)(void *userdata, uint8_t *buffer, size_t cap, size_t *len);
+
+/**
+ * Goes back to the body's first byte, for the paid replay. 0: done; any other value: it cannot be done.
+ */
+typedef int32_t (*x402_rewind_fn)(void *userdata);
+
+/**
+ * Told how far a call has come, in body bytes; a total not known is X402_LENGTH_UNKNOWN. 0 goes on; any other value
+ * stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again.
+ */
+typedef int32_t (*x402_progress_fn)(void *userdata,
+                                    uint64_t sent,
+                                    uint64_t send_total,
+                                    uint64_t received,
+                                    uint64_t receive_total);
+
+/**
+ * Handed the next bytes of a body; `data` is valid during the call. 0 goes on; any other value stops with
+ * X402_ERROR_CALLBACK. Must not unwind or longjmp.
+ */
+typedef int32_t (*x402_chunk_fn)(void *userdata, const uint8_t *data, size_t len);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a status, such as "X402_ERROR_TIMEOUT".
+ *
+ * Any number may be passed; one that is no status gives "X402_ERROR_?". Never NULL, never to be freed. Any thread.
+ */
+X402_API const char *x402_status_name(x402_status status);
+
+/**
+ * The version of the library that is loaded, such as "0.1.0". Compare with X402_VERSION, that of the header.
+ *
+ * Never NULL, never to be freed. Any thread.
+ */
+X402_API const char *x402_version(void);
+
+/**
+ * The version of the binary interface, the number at the end of the soname. Must equal X402_ABI_VERSION; a language
+ * binding that loads the library at run time should check.
+ */
+X402_API uint32_t x402_abi_version(void);
+
+/**
+ * How many handles (and texts of x402_client_quote_json) were given out and not yet freed, in the whole process.
+ *
+ * For leak checks in tests: 0 when everything was freed. Borrowed payments do not count. Any thread.
+ */
+X402_API uint64_t x402_live_handles(void);
+
+/**
+ * The status of an error; the same as the call returned.
+ *
+ * X402_OK for NULL, X402_ERROR_HANDLE for a handle that is not alive.
+ */
+X402_API x402_status x402_error_status(const x402_error *error);
+
+/**
+ * One sentence: what failed, which value, what to do. UTF-8, for people; never a key, signature or password.
+ *
+ * Valid until the error is freed. Never NULL: for a handle that is not alive it says so.
+ */
+X402_API const char *x402_error_message(const x402_error *error);
+
+/**
+ * Where the money is after the failed call: X402_MONEY_NONE if nothing was signed.
+ *
+ * X402_MONEY_UNKNOWN for NULL and for a handle that is not alive, because that is the safe guess.
+ */
+X402_API x402_money x402_error_money(const x402_error *error);
+
+/**
+ * What may be tried again without paying twice:
+ * "never" (the same call will fail in the same way), "same-bytes" (only with the very same payment), "new-quote"
+ * (by asking for terms again; the earlier payment cannot settle), "safe" (freely: nothing was signed).
+ *
+ * Never NULL; "never" for a handle that is not alive. Valid until the error is freed.
+ */
+X402_API const char *x402_error_retry(const x402_error *error);
+
+/**
+ * What the caller's own callback returned to stop the call, unchanged; 0 if no callback stopped it.
+ */
+X402_API int32_t x402_error_callback_value(const x402_error *error);
+
+/**
+ * The payment the failed call had begun, or NULL if it never came to one.
+ *
+ * Borrowed: it ends with the error and is not freed.
+ */
+X402_API const x402_payment *x402_error_payment(const x402_error *error);
+
+/**
+ * Frees an error. NULL, or a handle freed before, is nothing.
+ */
+X402_API void x402_error_free(x402_error *error);
+
+/**
+ * Makes an empty wallet. Free it with x402_wallet_free.
+ *
+ * @param out    set to the wallet
+ * @param error  set on failure; NULL if not wanted
+ */
+X402_API x402_status x402_wallet_new(x402_wallet **out, x402_error **error);
+
+/**
+ * Adds a secp256k1 private key, for payments on EVM networks.
+ *
+ * @param hex  64 hex digits, "0x" before them or not. Copied; wipe your own copy. An error never repeats it.
+ *
+ * X402_ERROR_KEY if it is malformed, zero, or not below the curve's order.
+ */
+X402_API x402_status x402_wallet_add_evm_key(x402_wallet *wallet, const char *hex, x402_error **error);
+
+/**
+ * The address of a key in the wallet, to be funded or shown.
+ *
+ * @param family   "eip155" for EVM networks
+ * @param index    0 for the first key of the family, in the order they were added
+ * @param address  set to the address (EIP-55 mixed case), valid until the wallet is freed
+ *
+ * X402_ERROR_ARGUMENT if the family has no key of that index.
+ */
+X402_API x402_status x402_wallet_address(const x402_wallet *wallet,
+                                         const char *family,
+                                         size_t index,
+                                         const char **address,
+                                         x402_error **error);
+
+/**
+ * Frees a wallet; configurations and clients made with it keep their copy of the keys. NULL is nothing.
+ */
+X402_API void x402_wallet_free(x402_wallet *wallet);
+
+/**
+ * Makes a policy with the cautious defaults named at x402_policy. Free it with x402_policy_free.
+ */
+X402_API x402_status x402_policy_new(x402_policy **out, x402_error **error);
+
+/**
+ * Sets the most a single payment may cost, in place of the 1.00 USD a new policy has. A limit in an asset's own units
+ * holds beside that in dollars; a second one in the same units replaces the first.
+ *
+ * @param amount  "0.10 USD", or atomic units with the asset; see x402_policy
+ *
+ * X402_ERROR_AMOUNT if it is of neither form.
+ */
+X402_API x402_status x402_policy_max_per_payment(x402_policy *policy,
+                                                 const char *amount,
+                                                 x402_error **error);
+
+/**
+ * Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
+ * the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
+ *
+ * @param scope     "all"; or "host" or "payee": the amount is for each of them apart
+ * @param window_s  seconds the spending is summed over; 0: for ever
+ * @param amount    "5.00 USD", or atomic units with the asset; see x402_policy
+ *
+ * X402_ERROR_ARGUMENT for another scope, X402_ERROR_AMOUNT if the amount is of neither form.
+ */
+X402_API x402_status x402_policy_budget(x402_policy *policy,
+                                        const char *scope,
+                                        uint64_t window_s,
+                                        const char *amount,
+                                        x402_error **error);
+
+/**
+ * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
+ *
+ * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
+ *                 plain http, which otherwise only loopback may
+ * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
+ *                 ("*.example.com": every name below it)
+ *
+ * X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
+ */
+X402_API x402_status x402_policy_allow(x402_policy *policy,
+                                       const char *what,
+                                       const char *pattern,
+                                       x402_error **error);
+
+/**
+ * Prefers something when the server offers a choice: rules given earlier win over later ones, and any of them over
+ * the price.
+ *
+ * @param what     "network", "scheme" or "asset"
+ * @param pattern  as for x402_policy_allow
+ *
+ * X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
+ */
+X402_API x402_status x402_policy_prefer(x402_policy *policy,
+                                        const char *what,
+                                        const char *pattern,
+                                        x402_error **error);
+
+/**
+ * Asks `approve` before each payment. Not NULL; a second call replaces the first.
+ *
+ * @param userdata  handed to the callback; must stay valid until every client made with this policy is freed
+ */
+X402_API x402_status x402_policy_approve(x402_policy *policy,
+                                         x402_approve_fn approve,
+                                         void *userdata,
+                                         x402_error **error);
+
+/**
+ * Frees a policy; configurations made with it keep their copy of the rules. NULL is nothing.
+ */
+X402_API void x402_policy_free(x402_policy *policy);
+
+/**
+ * Makes a configuration with no wallet (nothing can be paid), the policy x402_policy_new would give, and the defaults
+ * of the table at the head of this file. Free it with x402_config_free.
+ */
+X402_API x402_status x402_config_new(x402_config **out,
+                                     x402_error **error);
+
+/**
+ * Gives the keys to sign with. The wallet is taken as it is now: keys added later do not reach the configuration.
+ */
+X402_API x402_status x402_config_wallet(x402_config *config,
+                                        const x402_wallet *wallet,
+                                        x402_error **error);
+
+/**
+ * Gives the rules to pay by. The policy is taken as it is now: rules added later do not reach the configuration.
+ */
+X402_API x402_status x402_config_policy(x402_config *config,
+                                        const x402_policy *policy,
+                                        x402_error **error);
+
+/**
+ * Changes a setting. The keys, their forms and defaults are in the table at the head of this file.
+ *
+ * X402_ERROR_SETTING, with a message naming key and value, if the key is unknown or the value not of its form.
+ */
+X402_API x402_status x402_config_set(x402_config *config,
+                                     const char *key,
+                                     const char *value,
+                                     x402_error **error);
+
+/**
+ * Tells `log` what clients made with this configuration do. Not NULL; a second call replaces the first.
+ *
+ * @param userdata  handed to the callback; must stay valid until every such client is freed
+ */
+X402_API x402_status x402_config_log(x402_config *config,
+                                     x402_log_fn log,
+                                     void *userdata,
+                                     x402_error **error);
+
+/**
+ * Frees a configuration; clients made with it are not affected. NULL is nothing.
+ */
+X402_API void x402_config_free(x402_config *config);
+
+/**
+ * Makes a client from the configuration as it is now. Free it with x402_client_free.
+ *
+ * Reads the files the configuration names (ca_file and the like), and fails if they are no good.
+ */
+X402_API x402_status x402_client_new(const x402_config *config, x402_client **out, x402_error **error);
+
+/**
+ * Frees a client. Calls in progress end as if it were still there, and responses stay readable. NULL is nothing.
+ */
+X402_API void x402_client_free(x402_client *client);
+
+/**
+ * Sends a GET and waits for the head of the answer, paying on the way if the server asks and the policy agrees.
+ *
+ * @param out  set to the response, whatever its HTTP status; free it with x402_response_free
+ *
+ * Errors as for x402_client_send.
+ */
+X402_API x402_status x402_client_get(x402_client *client,
+                                     const char *url,
+                                     x402_response **out,
+                                     x402_error **error);
+
+/**
+ * Sends a POST with a body from memory; otherwise as x402_client_get.
+ *
+ * @param content_type  the body's media type, such as "application/json"; NULL: no Content-Type header
+ * @param body          `len` bytes, copied before the call returns; NULL if `len` is 0
+ */
+X402_API x402_status x402_client_post(x402_client *client,
+                                      const char *url,
+                                      const char *content_type,
+                                      const uint8_t *body,
+                                      size_t len,
+                                      x402_response **out,
+                                      x402_error **error);
+
+/**
+ * Sends a request and waits for the head of the answer, paying on the way if the server asks and the policy agrees.
+ *
+ * X402_OK means that there is an answer, of whatever HTTP status. If the server asked for money and was not paid,
+ * that answer is its 402, whole, and x402_payment_refusal says why; x402_response_money says where the money is.
+ *
+ * The request may be sent again afterwards, if its body can be read again. Its callbacks run on this thread, during
+ * this call.
+ *
+ * @param out  set to the response; free it with x402_response_free
+ *
+ * X402_ERROR_BUSY if the request is in use. 1xx for a request that cannot be sent, 2xx when the network fails: then
+ * x402_error_money says whether a payment may have left, and x402_error_retry what may be tried again.
+ */
+X402_API x402_status x402_client_send(x402_client *client,
+                                      x402_request *request,
+                                      x402_response **out,
+                                      x402_error **error);
+
+/**
+ * Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
+ * would make of it.
+ *
+ * @param json  set to a JSON object; free it with x402_string_free
+ */
+X402_API x402_status x402_client_quote_json(x402_client *client,
+                                            x402_request *request,
+                                            char **json,
+                                            x402_error **error);
+
+/**
+ * Makes a request. Free it with x402_request_free.
+ *
+ * @param method  "GET", "POST" or any other HTTP method
+ * @param url     absolute, http: or https:
+ *
+ * X402_ERROR_METHOD or X402_ERROR_URL if either is malformed.
+ */
+X402_API x402_status x402_request_new(const char *method,
+                                      const char *url,
+                                      x402_request **out,
+                                      x402_error **error);
+
+/**
+ * Adds a header. The same name may be added several times.
+ *
+ * X402_ERROR_HEADER if the name is not an HTTP token or the value holds CR, LF or another control character.
+ */
+X402_API x402_status x402_request_header(x402_request *request,
+                                         const char *name,
+                                         const char *value,
+                                         x402_error **error);
+
+/**
+ * Gives the body from memory. This and the other body functions replace any body given before.
+ *
+ * @param data  `len` bytes, copied before the call returns; NULL if `len` is 0
+ */
+X402_API x402_status x402_request_body_bytes(x402_request *request,
+                                             const uint8_t *data,
+                                             size_t len,
+                                             x402_error **error);
+
+/**
+ * Gives the body from a file, opened when the request is sent and again for a paid replay; never copied.
+ *
+ * A file that cannot be opened is X402_ERROR_BODY_FILE from x402_client_send.
+ */
+X402_API x402_status x402_request_body_file(x402_request *request, const char *path, x402_error **error);
+
+/**
+ * Gives the body from a callback.
+ *
+ * @param read      called for the next bytes; not NULL
+ * @param rewind    called to start over for the paid replay; NULL: libx402 keeps a copy of what was read (settings
+ *                  replay_memory, replay_disk, replay_dir), and pulls what was not read yet during the replay
+ * @param userdata  handed to both; must stay valid until the request is freed or given another body
+ * @param length    the body's length in bytes, which is then enforced; or X402_LENGTH_UNKNOWN
+ */
+X402_API x402_status x402_request_body_reader(x402_request *request,
+                                              x402_read_fn read,
+                                              x402_rewind_fn rewind,
+                                              void *userdata,
+                                              uint64_t length,
+                                              x402_error **error);
+
+/**
+ * Asks to be told how far the call has come. Not NULL; a second call replaces the first.
+ *
+ * @param userdata  handed to the callback; must stay valid until the request is freed, and the response too: reading
+ *                  the answer's body reports as well
+ */
+X402_API x402_status x402_request_progress(x402_request *request,
+                                           x402_progress_fn progress,
+                                           void *userdata,
+                                           x402_error **error);
+
+/**
+ * Changes a setting for this request only. The keys are those of x402_config_set that the table marks for requests.
+ */
+X402_API x402_status x402_request_set(x402_request *request,
+                                      const char *key,
+                                      const char *value,
+                                      x402_error **error);
+
+/**
+ * Cancels the request, from any thread, at any time: the call that sends it, or reads its answer, ends within
+ * moments with X402_ERROR_CANCELLED. Cancelled before it is sent, it ends as soon as it is.
+ */
+X402_API x402_status x402_request_cancel(x402_request *request);
+
+/**
+ * Frees a request; while it is being sent, the call goes on. NULL is nothing.
+ */
+X402_API void x402_request_free(x402_request *request);
+
+/**
+ * The HTTP status: 200, 402… 0 for a response that is not alive.
+ */
+X402_API uint16_t x402_response_status(const x402_response *response);
+
+/**
+ * The value of the first header of a name, whatever its case; NULL if there is none.
+ *
+ * @param len  set to the value's length (it may hold any byte but NUL, CR and LF); NULL if not wanted
+ *
+ * Valid until the response is freed.
+ */
+X402_API const char *x402_response_header(const x402_response *response, const char *name, size_t *len);
+
+/**
+ * How many headers there are, for x402_response_header_at; 0 for a response that is not alive.
+ */
+X402_API size_t x402_response_header_count(const x402_response *response);
+
+/**
+ * The header at an index, in the order they came.
+ *
+ * @param name, value  set to texts valid until the response is freed
+ * @param value_len    set to the value's length; NULL if not wanted
+ *
+ * X402_ERROR_ARGUMENT if there are not that many.
+ */
+X402_API x402_status x402_response_header_at(const x402_response *response,
+                                             size_t index,
+                                             const char **name,
+                                             const char **value,
+                                             size_t *value_len,
+                                             x402_error **error);
+
+/**
+ * The URL that answered, after redirects. Valid until the response is freed; NULL for one that is not alive.
+ */
+X402_API const char *x402_response_url(const x402_response *response);
+
+/**
+ * Reads the next bytes of the body; waits for at least one.
+ *
+ * @param buffer  filled with up to `cap` bytes
+ * @param len     set to how many; 0 is the end
+ *
+ * X402_ERROR_TIMEOUT, X402_ERROR_CANCELLED, X402_ERROR_CONNECTION_LOST and other 2xx if the rest does not come.
+ */
+X402_API x402_status x402_response_read(x402_response *response,
+                                        uint8_t *buffer,
+                                        size_t cap,
+                                        size_t *len,
+                                        x402_error **error);
+
+/**
+ * Reads the body to its end, handing each piece to `chunk`.
+ *
+ * While `chunk` runs, the head may be asked for and the response may be freed; freed, it is read to no further chunk.
+ * If `chunk` stops the call, x402_response_read goes on behind the last piece.
+ */
+X402_API x402_status x402_response_each(x402_response *response,
+                                        x402_chunk_fn chunk,
+                                        void *userdata,
+                                        x402_error **error);
+
+/**
+ * Reads the rest of the body into memory.
+ *
+ * @param max   the most to read, in bytes
+ * @param data  set to the bytes, with a NUL after them that is not counted; valid until the response is freed
+ * @param len   set to how many
+ *
+ * A second call gives the same bytes again. X402_ERROR_RESPONSE_LIMIT if there are more than `max`.
+ */
+X402_API x402_status x402_response_read_all(x402_response *response,
+                                            size_t max,
+                                            const uint8_t **data,
+                                            size_t *len,
+                                            x402_error **error);
+
+/**
+ * Where the money is.
+ *
+ * X402_MONEY_UNKNOWN for a response that is not alive (NULL too), because that is the safe guess.
+ */
+X402_API x402_money x402_response_money(const x402_response *response);
+
+/**
+ * What was asked, signed and answered, or NULL if the server asked for nothing.
+ *
+ * Borrowed: it ends with the response and is not freed.
+ */
+X402_API const x402_payment *x402_response_payment(const x402_response *response);
+
+/**
+ * Frees a response: closes its connection, or hands a fully read one back for the next request. NULL is nothing.
+ */
+X402_API void x402_response_free(x402_response *response);
+
+/**
+ * The amount in the asset's atomic units, decimal: "10000" is 0.01 of an asset with 6 decimals. "" if no offer was
+ * chosen.
+ *
+ * This and the texts below: valid until the response or error the payment came from is freed; NULL for a payment
+ * that is not alive.
+ */
+X402_API const char *x402_payment_amount(const x402_payment *payment);
+
+/**
+ * The asset as the offer names it: for a token, its contract's address. "" if no offer was chosen.
+ */
+X402_API const char *x402_payment_asset(const x402_payment *payment);
+
+/**
+ * The network, CAIP-2: "eip155:8453". "" if no offer was chosen.
+ */
+X402_API const char *x402_payment_network(const x402_payment *payment);
+
+/**
+ * Who was to be paid: an address of the network. "" if no offer was chosen.
+ */
+X402_API const char *x402_payment_payee(const x402_payment *payment);
+
+/**
+ * The transaction that settled the payment, from the server's receipt. "" until there is one.
+ */
+X402_API const char *x402_payment_transaction(const x402_payment *payment);
+
+/**
+ * Why nothing was paid: for each offer, the rule that refused it, or what the server said to the payment. "" if it
+ * was paid.
+ */
+X402_API const char *x402_payment_refusal(const x402_payment *payment);
+
+/**
+ * All of it as one JSON object, the receipt included. Never a signature.
+ */
+X402_API const char *x402_payment_json(const x402_payment *payment);
+
+/**
+ * Frees a text that x402_client_quote_json gave. NULL, or any other pointer, is nothing.
+ */
+X402_API void x402_string_free(char *text);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* X402_H */

@@ -1,0 +1,469 @@
+//! One call's state and the leaves of the loop: exchange, next step, follow, hold, authorize, present.
+//!
+//! Owns what changes while a call runs (URL, method, headers, position in the body, deadline) and the rules
+//! for repeating an exchange that failed in transit. Its one decision: a repeat after a payment was presented
+//! carries the very same bytes, so that it can settle at most once.
+
+use super::held::{Answer, Held};
+use super::redirect::{self, Redirect};
+use super::request::{Header, Request};
+use super::response::{Received, Response, first_header};
+use super::settings::{ExpectContinue, Settings};
+use super::{Failure, Inner};
+use crate::body::Replay;
+use crate::error::{Error, Money, Retry, Status, printable};
+use crate::payer::{self, Authorized, Declined};
+use crate::policy::Asker;
+use crate::protocol::{PAYMENT_HEADER_NAMES, Receipt};
+use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::PoisonError;
+use std::time::Instant;
+use url::{Host, Url};
+
+/// What to do with an answer.
+pub(super) enum Step {
+    Return,
+    Follow(Redirect),
+    Pay,
+}
+
+pub(super) struct Call<'a> {
+    inner: &'a Inner,
+    request: &'a mut Request,
+    settings: Cow<'a, Settings>,
+    named: Url,
+    url: Url,
+    method: String,
+    headers: Vec<Header>,
+    has_body: bool,
+    redirects: u32,
+    deadline: Option<Instant>,
+    sent: u64,
+}
+
+/// A body of this size or more waits for the server's word before it is sent (libcurl's threshold).
+const EXPECT_BODY_BYTES_MIN: u64 = 1024 * 1024;
+
+/// How often one exchange may be repeated because it failed in transit.
+const REPEATS_MAX: u32 = 2;
+
+/// How much of a redirect's body is read so that its connection can be used again.
+const REDIRECT_BODY_BYTES_MAX: u64 = 64 * 1024;
+
+/// How an exchange differs when it is repeated.
+#[derive(Clone, Copy, Default)]
+struct Again {
+    fresh_connection: bool,
+    expect: Option<Expect>,
+}
+
+impl<'a> Call<'a> {
+    pub fn begin(inner: &'a Inner, request: &'a mut Request) -> Result<Self, Failure> {
+        let mut settings = Cow::Borrowed(&inner.settings);
+        for (key, value) in &request.settings {
+            settings.to_mut().set_for_request(key, value)?;
+        }
+        let can_pay = !inner.wallet.is_empty();
+        if can_pay && let Some(error) = request.body.replay_would_exceed(&settings.replay) {
+            return Err(error.into());
+        }
+        let mut limits = settings.replay.clone();
+        if !can_pay {
+            // Only a redirect could ask for the body again: that is worth some memory and no disk.
+            limits.disk_bytes = 0;
+        }
+        request.body.begin(&limits, true)?;
+        let deadline = settings.total_timeout.map(|timeout| Instant::now() + timeout);
+        let headers = first_headers(request, &settings);
+        Ok(Call {
+            named: request.url.clone(),
+            url: request.url.clone(),
+            method: request.method.clone(),
+            has_body: !request.body.is_empty(),
+            headers,
+            inner,
+            request,
+            settings,
+            redirects: 0,
+            deadline,
+            sent: 0,
+        })
+    }
+
+    /// One request out and one answer in, without a payment.
+    pub fn exchange(&mut self) -> Result<Answer, Failure> {
+        let incoming = self.exchange_repeating(None).map_err(|lost| lost.error)?;
+        Ok(self.answer(incoming))
+    }
+
+    pub fn next_step(&self, answer: &Answer) -> Result<Step, Failure> {
+        if answer.status == 402 {
+            return Ok(Step::Pay);
+        }
+        if self.settings.max_redirects == 0 {
+            return Ok(Step::Return);
+        }
+        let location = first_header(&answer.headers, "location");
+        match redirect::read(answer.status, location, &self.url, &self.method)? {
+            None => Ok(Step::Return),
+            Some(_) if self.redirects >= self.settings.max_redirects => {
+                let message = format!(
+                    "{} still redirects after max_redirects {}; raise it, or ask for the final URL",
+                    redirect::origin(&self.url),
+                    self.settings.max_redirects
+                );
+                Err(Error::new(Status::Redirect, message).into())
+            }
+            Some(redirect) => Ok(Step::Follow(redirect)),
+        }
+    }
+
+    /// Moves on to where the answer points.
+    pub fn follow(&mut self, answer: Answer, redirect: Redirect) -> Result<(), Failure> {
+        self.inner.log(4, || format!("{} redirects to {}", self.shown_url(), redirect::origin(&redirect.url)));
+        // Best effort: a body that cannot be read to its end only costs the connection.
+        let _ = std::io::copy(&mut answer.body.take(REDIRECT_BODY_BYTES_MAX), &mut std::io::sink());
+        if redirect.keeps_body {
+            self.rewind_for("the redirect")?;
+        } else {
+            self.has_body = false;
+            if !self.method.eq_ignore_ascii_case("HEAD") {
+                self.method = "GET".to_string();
+            }
+        }
+        self.headers = redirect::headers_after(&self.headers, &self.url, &redirect.url, redirect.keeps_body);
+        self.url = redirect.url;
+        self.redirects += 1;
+        Ok(())
+    }
+
+    /// Reads a 402 and keeps it.
+    pub fn hold(&self, answer: Answer) -> Result<Held, Failure> {
+        Ok(Held::read(answer, self.shown_url())?)
+    }
+
+    /// Terms, rules, budgets, signature. The outer error ends the call; the inner one hands the 402 back.
+    pub fn authorize(&mut self, held: &Held) -> Result<Result<Authorized, Declined>, Failure> {
+        let challenge = match held.challenge() {
+            Ok(challenge) => challenge,
+            Err(error) => return Ok(Err(Declined::unreadable(&error))),
+        };
+        if let Some(name) = self.own_payment_header() {
+            let why = format!(
+                "the request carries a {name} header of the caller's already, and the server may yet settle it; remove \
+                 it to let this client pay"
+            );
+            return Ok(Err(Declined::because(why)));
+        }
+        if let Replay::No(reason) = self.request.body.can_replay()
+            && self.has_body
+        {
+            return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
+        }
+        let means = self.inner.means();
+        let quoted = match payer::quote(challenge, &self.asker(), &means) {
+            Ok(quoted) => quoted,
+            Err(declined) => return Ok(Err(declined)),
+        };
+        // Rewound before anything is signed, because a caller's rewind can fail.
+        if self.has_body {
+            self.request.body.rewind_final()?;
+        }
+        let authorized = quoted
+            .reserve(&self.inner.ledger)
+            .and_then(|reserved| reserved.authorize(&self.inner.wallet, &self.inner.world));
+        if let Ok(authorized) = &authorized {
+            let payment = authorized.payment();
+            self.inner.log(3, || {
+                let (amount, network) = (payment.amount(), payment.network());
+                format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), self.shown_url())
+            });
+        }
+        Ok(authorized)
+    }
+
+    /// Sends the request again with the payment attached.
+    pub fn present(&mut self, authorized: Authorized) -> Result<Response, Failure> {
+        let (name, value) = authorized.header();
+        let header = (name.to_ascii_lowercase(), value.as_bytes().to_vec());
+        let outcome = self.exchange_repeating(Some(header));
+        match outcome {
+            Ok(incoming) => {
+                let answer = self.answer(incoming);
+                self.paid(answer, authorized)
+            }
+            Err(lost) if !lost.report.request_sent_any => {
+                let payment = authorized.never_sent();
+                Err(Failure { error: lost.error.with_money(Money::Unpaid, Retry::Safe), payment: Some(payment) })
+            }
+            Err(lost) => {
+                let payment = authorized.send().lost(&lost.error);
+                let error = lost.error.with_money(Money::Unknown, Retry::SameBytes);
+                self.inner.log(1, || format!("no answer to the paid request for {}: {error}", self.shown_url()));
+                Err(Failure { error, payment: Some(payment) })
+            }
+        }
+    }
+
+    /// Reads what the server says of the payment.
+    fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
+        let receipt = Receipt::parse(
+            first_header(&answer.headers, "payment-response"),
+            first_header(&answer.headers, "x-payment-response"),
+        );
+        let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
+        let payment = authorized.send().answered(answer.status, receipt);
+        self.inner.log(3, || format!("{} answered {} to the payment", self.shown_url(), answer.status));
+        if answer.status != 402 && answer.status != 412 {
+            let mut response = self.response(answer);
+            response.payment = Some(payment);
+            return Ok(response);
+        }
+        let held = Held::read(answer, self.shown_url()).map_err(|error| {
+            let error = error.with_money(payment.money(), payment.retry());
+            Failure { error, payment: Some(payment.clone()) }
+        })?;
+        let said = held.challenge().ok().and_then(|challenge| challenge.error);
+        let payment = match said {
+            Some(said) => payment.with_server_error(&said),
+            None => payment,
+        };
+        Ok(held.into_response(payment))
+    }
+
+    pub fn response(&self, answer: Answer) -> Response {
+        Response {
+            status: answer.status,
+            headers: answer.headers,
+            url: self.shown_url(),
+            body: Some(answer.body),
+            payment: None,
+            received: answer.received,
+        }
+    }
+
+    /// The verdicts over a held 402, as JSON.
+    pub fn quote(&self, held: &Held) -> String {
+        match held.challenge() {
+            Ok(challenge) => payer::quote_json(&challenge, &self.asker(), &self.inner.means()),
+            Err(error) => {
+                let body = serde_json::json!({
+                    "status": 402, "url": self.shown_url(), "money": "none", "chosen": null, "offers": [],
+                    "error": error.to_string(),
+                });
+                body.to_string()
+            }
+        }
+    }
+
+    /// The quote of an answer that asks for nothing.
+    pub fn free_quote(&self, answer: &Answer) -> String {
+        let url = self.shown_url();
+        serde_json::json!({"status": answer.status, "url": url, "money": "none", "chosen": null, "offers": []})
+            .to_string()
+    }
+
+    /// Repeats an exchange where that cannot send a body twice to a server that may have acted on it:
+    /// a pooled connection that was dead, a server that reset while the body was on its way, a 417.
+    fn exchange_repeating(&mut self, payment: Option<Header>) -> Result<Incoming, Lost> {
+        let mut again = Again::default();
+        let mut repeats = 0;
+        loop {
+            let outcome = self.exchange_once(payment.as_ref(), again);
+            if repeats >= REPEATS_MAX {
+                return outcome;
+            }
+            let next = match &outcome {
+                Ok(incoming) if incoming.status == 417 && incoming.report.expect_sent => {
+                    Again { expect: Some(Expect::Never), ..again }
+                }
+                Ok(_) => return outcome,
+                Err(lost) => match repeat_after(lost, payment.is_some(), again) {
+                    Some(next) => next,
+                    None => return outcome,
+                },
+            };
+            if !self.rewound() {
+                return outcome;
+            }
+            self.inner.log(4, || format!("repeating the request to {}", redirect::origin(&self.url)));
+            again = next;
+            repeats += 1;
+        }
+    }
+
+    /// Whether the body stands at its start again.
+    fn rewound(&mut self) -> bool {
+        if !self.has_body || self.request.body.position() == 0 {
+            return true;
+        }
+        !matches!(self.request.body.can_replay(), Replay::No(_)) && self.request.body.rewind().is_ok()
+    }
+
+    fn exchange_once(&mut self, payment: Option<&Header>, again: Again) -> Result<Incoming, Lost> {
+        let paid_headers = payment.map(|payment| with_payment(&self.headers, payment));
+        let expect = again.expect.unwrap_or_else(|| self.expect(payment.is_some()));
+        let length = if self.has_body { self.request.body.length() } else { Ok(Some(0)) };
+        let length = length.map_err(|error| Lost { error, report: Report::default() })?;
+        let send_total = length.unwrap_or(u64::MAX);
+        let progress = self.request.progress.clone();
+        let mut sent_now = 0;
+        let mut report = |sent: u64| {
+            sent_now = sent;
+            match &progress {
+                None => Ok(()),
+                Some(progress) => {
+                    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                    progress(sent, send_total, 0, u64::MAX)
+                }
+            }
+        };
+        let body = match (self.has_body, length) {
+            (false, _) => OutgoingBody::None,
+            (true, Some(length)) => OutgoingBody::Sized(length, &mut self.request.body),
+            (true, None) => OutgoingBody::Chunked(&mut self.request.body),
+        };
+        let settings = &self.settings;
+        let outcome = self.inner.transport.round_trip(Outgoing {
+            method: &self.method,
+            url: &self.url,
+            headers: paid_headers.as_deref().unwrap_or(&self.headers),
+            body,
+            expect,
+            fresh_connection: again.fresh_connection,
+            deadlines: Deadlines {
+                connect: settings.connect_timeout,
+                first_byte: settings.first_byte_timeout,
+                idle: settings.idle_timeout,
+                total: self.deadline,
+            },
+            cancel: self.request.cancel.clone(),
+            progress: if self.request.progress.is_some() { Some(&mut report) } else { None },
+        });
+        self.sent = sent_now;
+        outcome
+    }
+
+    fn expect(&self, paying: bool) -> Expect {
+        if !self.has_body {
+            return Expect::Never;
+        }
+        match self.settings.expect_continue {
+            ExpectContinue::Never => Expect::Never,
+            ExpectContinue::Always => Expect::Require,
+            // The payment answers the question that the 402 asked: the paid request does not ask again.
+            ExpectContinue::Auto if paying || self.inner.wallet.is_empty() => Expect::Never,
+            ExpectContinue::Auto => match self.request.body.length() {
+                Ok(Some(length)) if length < EXPECT_BODY_BYTES_MIN => Expect::Never,
+                _ => Expect::Prefer,
+            },
+        }
+    }
+
+    fn own_payment_header(&self) -> Option<&'static str> {
+        PAYMENT_HEADER_NAMES.into_iter().find(|name| first_header(&self.headers, name).is_some())
+    }
+
+    fn rewind_for(&mut self, what: &str) -> Result<(), Failure> {
+        if !self.has_body {
+            return Ok(());
+        }
+        if let Replay::No(reason) = self.request.body.can_replay() {
+            let message = format!("the body cannot be sent again for {what}: {reason}");
+            return Err(Error::new(Status::Redirect, message).into());
+        }
+        Ok(self.request.body.rewind()?)
+    }
+
+    /// The answer with its body decoded, if that was asked for and the caller did not ask himself.
+    fn answer(&self, incoming: Incoming) -> Answer {
+        let Incoming { status, mut headers, body, .. } = incoming;
+        let asked = self.settings.decompress && first_header(&self.request.headers, "accept-encoding").is_none();
+        let coding = first_header(&headers, "content-encoding").map(<[u8]>::to_vec);
+        let mut body: Box<dyn Read + Send> = Box::new(body);
+        if let (true, Some(coding)) = (asked, coding)
+            && decode::decodes(&coding)
+        {
+            body = decode::decoder(&coding, body).unwrap_or_else(|| Box::new(std::io::empty()));
+            headers.retain(|(name, _)| name != "content-encoding" && name != "content-length");
+        }
+        let received = Received {
+            progress: self.request.progress.clone(),
+            sent: self.sent,
+            send_total: self.sent,
+            received: 0,
+            receive_total: content_length(&headers),
+        };
+        Answer { status, headers, body, received }
+    }
+
+    fn asker(&self) -> Asker {
+        let redirected = !redirect::same_origin(&self.url, &self.named);
+        let unix = self.settings.unix_socket.is_some() || self.url.scheme() == redirect::UNIX_SCHEME;
+        Asker {
+            host: self.url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
+            port: self.url.port_or_known_default().unwrap_or(0),
+            https: self.url.scheme() == "https",
+            loopback: unix || is_loopback(&self.url),
+            redirected_from: redirected.then(|| redirect::origin(&self.named)),
+            method: self.method.clone(),
+            url: printable(&self.shown_url()),
+        }
+    }
+
+    fn shown_url(&self) -> String {
+        self.url.to_string()
+    }
+}
+
+/// Whether, and how, a failed exchange may be repeated.
+fn repeat_after(lost: &Lost, paying: bool, again: Again) -> Option<Again> {
+    let report = &lost.report;
+    if lost.error.status != Status::ConnectionLost || report.any_response_byte {
+        return None;
+    }
+    if report.reused && !again.fresh_connection {
+        return Some(Again { fresh_connection: true, ..again });
+    }
+    // Reset while the body was on its way: the answer was lost with it, unless the server is asked first.
+    let unfinished = report.stopped_early && !report.expect_sent;
+    (unfinished && !paying && again.expect.is_none()).then_some(Again { expect: Some(Expect::Require), ..again })
+}
+
+/// The caller's headers and the defaults he did not set.
+fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
+    let mut headers = request.headers.clone();
+    let mut default = |name: &str, value: &str| {
+        if !value.is_empty() && first_header(&headers, name).is_none() {
+            headers.push((name.to_string(), value.as_bytes().to_vec()));
+        }
+    };
+    default("user-agent", &settings.user_agent);
+    default("accept", "*/*");
+    if settings.decompress {
+        default("accept-encoding", "gzip, deflate");
+    }
+    headers
+}
+
+/// The headers with the payment in place of any the caller set.
+fn with_payment(headers: &[Header], payment: &Header) -> Vec<Header> {
+    let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
+    headers.iter().filter(|(name, _)| !own(name)).chain(std::iter::once(payment)).cloned().collect()
+}
+
+fn content_length(headers: &[Header]) -> u64 {
+    let text = first_header(headers, "content-length").and_then(|value| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

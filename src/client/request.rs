@@ -1,0 +1,259 @@
+//! A request as the caller builds it: method, URL, headers, body, and settings of its own.
+//!
+//! Owns the checks at the boundary: what is not a valid method, URL or header is refused here, naming the
+//! part, so that nothing below has to doubt its input. Headers that describe the body's framing are the
+//! library's, because a wrong one would cut or double a body.
+
+use super::settings::Settings;
+use crate::body::{Body, Source};
+use crate::error::{Error, Status, printable};
+use crate::transport::Cancel;
+use std::sync::{Arc, Mutex};
+use url::Url;
+
+/// Called with (sent, send total, received, receive total) in bytes; a total of `u64::MAX` is unknown.
+pub type Progress = Box<dyn FnMut(u64, u64, u64, u64) -> Result<(), Error> + Send>;
+
+/// A request header as it goes on the wire.
+pub type Header = (String, Vec<u8>);
+
+/// One request; may be sent again when its body can be read again. Use from one thread at a time.
+pub struct Request {
+    pub(super) method: String,
+    pub(super) url: Url,
+    pub(super) headers: Vec<Header>,
+    pub(super) body: Body,
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) progress: Option<Arc<Mutex<Progress>>>,
+    pub(super) cancel: Cancel,
+}
+
+/// Bounds of what a caller may send in a head.
+const METHOD_BYTES_MAX: usize = 64;
+const URL_BYTES_MAX: usize = 65_536;
+const HEADERS_MAX: usize = 100;
+
+/// Headers that only the library sets, with what to use instead.
+const FRAMING_HEADERS: [(&str, &str); 3] = [
+    ("content-length", "the length is given with the body"),
+    ("transfer-encoding", "a body of unknown length is sent in chunks by itself"),
+    ("expect", "use the setting expect_continue"),
+];
+
+impl Request {
+    pub fn new(method: &str, url: &str) -> Result<Self, Error> {
+        if method.is_empty() || method.len() > METHOD_BYTES_MAX || !method.bytes().all(is_token_byte) {
+            let shown = printable(method);
+            return Err(Error::new(Status::Method, format!("\"{shown}\" is not an HTTP method; use a token like GET")));
+        }
+        if method.eq_ignore_ascii_case("CONNECT") {
+            return Err(Error::new(Status::Method, "CONNECT opens tunnels, which this client does for proxies itself"));
+        }
+        let mut request = Request {
+            method: method.to_string(),
+            url: parse_url(url)?,
+            headers: Vec::new(),
+            body: Body::new(Source::Empty),
+            settings: Vec::new(),
+            progress: None,
+            cancel: Cancel::new(),
+        };
+        request.take_userinfo()?;
+        Ok(request)
+    }
+
+    /// Adds a header. One name may be added several times.
+    pub fn header(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        check_header(name, value)?;
+        let lower = name.to_ascii_lowercase();
+        if let Some((_, instead)) = FRAMING_HEADERS.iter().find(|(framing, _)| *framing == lower) {
+            return Err(Error::new(Status::Header, format!("the header {lower} is set by the library; {instead}")));
+        }
+        if self.headers.len() >= HEADERS_MAX {
+            return Err(Error::new(Status::Header, format!("a request may have at most {HEADERS_MAX} headers")));
+        }
+        self.headers.push((lower, trim(value).to_vec()));
+        Ok(())
+    }
+
+    pub fn body(&mut self, source: Source) {
+        self.body = Body::new(source);
+    }
+
+    /// A setting for this request alone; checked now, laid over the client's when it is sent.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        Settings::new()?.set_for_request(key, value)?;
+        self.settings.push((key.to_string(), value.to_string()));
+        Ok(())
+    }
+
+    pub fn progress(&mut self, progress: Progress) {
+        self.progress = Some(Arc::new(Mutex::new(progress)));
+    }
+
+    /// Stops this request from any thread, now or later; a cancelled request stays cancelled.
+    pub fn cancel_handle(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// `user:password@` in a URL becomes basic authorization, as curl does, and leaves the URL.
+    fn take_userinfo(&mut self) -> Result<(), Error> {
+        if self.url.username().is_empty() && self.url.password().is_none() {
+            return Ok(());
+        }
+        let decode = |text: &str| percent_decode(text);
+        let user = decode(self.url.username());
+        let password = decode(self.url.password().unwrap_or(""));
+        let pair = [user.as_slice(), b":", password.as_slice()].concat();
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
+        self.headers.push(("authorization".into(), format!("Basic {encoded}").into_bytes()));
+        let cleared = self.url.set_username("").and_then(|()| self.url.set_password(None));
+        cleared.map_err(|()| Error::new(Status::Url, "the URL has a user name but no host"))
+    }
+}
+
+/// Parses a URL this client can serve. The message never repeats a password.
+pub(super) fn parse_url(text: &str) -> Result<Url, Error> {
+    let bad = |why: &str| {
+        let shown = without_userinfo(text);
+        Error::new(Status::Url, format!("the URL \"{shown}\" {why}"))
+    };
+    if text.is_empty() {
+        return Err(Error::new(Status::Url, "the URL is empty; use one like https://api.example.com/path"));
+    }
+    if text.len() > URL_BYTES_MAX {
+        return Err(Error::new(Status::Url, format!("the URL is longer than {URL_BYTES_MAX} bytes")));
+    }
+    // The parser would drop these silently, and a URL that changes under the caller is a URL he did not mean.
+    if text.chars().any(|c| c.is_ascii_control() || c == ' ') {
+        return Err(bad("holds a space or a control character; percent-encode it"));
+    }
+    let url = Url::parse(text).map_err(|cause| bad(&format!("cannot be parsed: {cause}")))?;
+    match url.scheme() {
+        "http" | "https" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(url),
+        "http" | "https" => Err(bad("has no host")),
+        "unix" if url.path().starts_with('/') && !url.has_authority() => Ok(url),
+        "unix" => Err(bad("does not name a socket; write unix:/path/to/socket:/http/path")),
+        other => {
+            let shown = printable(other);
+            Err(bad(&format!("has the scheme \"{shown}\"; this client serves https, http and unix")))
+        }
+    }
+}
+
+fn without_userinfo(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) if scheme.is_empty() => printable(&rest[at + 1..]),
+        Some(at) => printable(&format!("{scheme}://{}", &rest[at + 1..])),
+        None => printable(text),
+    }
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let value =
+            escaped.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match value {
+            Some(value) => {
+                out.push(value);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// RFC 9110 §5.5: no CR, LF, NUL or other control but tab. The value may be a secret and is not repeated.
+fn check_header(name: &str, value: &[u8]) -> Result<(), Error> {
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        let shown = printable(name);
+        return Err(Error::new(Status::Header, format!("\"{shown}\" is not a header name; use letters, digits and -")));
+    }
+    if let Some(byte) = value.iter().find(|byte| (**byte < 0x20 && **byte != b'\t') || **byte == 0x7f) {
+        return Err(Error::new(
+            Status::Header,
+            format!("the value of the header {name} holds the control character 0x{byte:02x}; remove or encode it"),
+        ));
+    }
+    Ok(())
+}
+
+fn trim(value: &[u8]) -> &[u8] {
+    value.trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_served_is_named_without_its_password() {
+        for (url, part) in [
+            ("", "empty"),
+            ("api.example.com", "cannot be parsed"),
+            ("ftp://x/", "scheme \"ftp\""),
+            ("http:///x", ""),
+            ("https://a b/", "space"),
+            ("https://u:hunter2@exa mple/", "space"),
+            ("https://u:hunter2@[::1", "cannot be parsed"),
+            ("https://x:99999/", "cannot be parsed"),
+            ("unix:relative", "unix:/path/to/socket:/http/path"),
+        ] {
+            let error = match Request::new("GET", url) {
+                Ok(request) => {
+                    assert_eq!(url, "http:///x");
+                    assert_eq!(request.url.host_str(), Some("x"));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            assert_eq!(error.status, Status::Url, "{url}");
+            assert!(error.message.contains(part), "{url}: {}", error.message);
+            assert!(!error.message.contains("hunter2"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn userinfo_becomes_basic_authorization() {
+        let request = Request::new("GET", "https://al%40ice:s%3acret@example.com/").unwrap();
+        assert_eq!(request.url.as_str(), "https://example.com/");
+        assert_eq!(request.headers, [("authorization".to_string(), b"Basic YWxAaWNlOnM6Y3JldA==".to_vec())]);
+    }
+
+    #[test]
+    fn a_header_that_would_break_the_head_is_refused_without_its_value() {
+        let mut request = Request::new("GET", "https://example.com/").unwrap();
+        for (name, value) in
+            [("a b", "x"), ("", "x"), ("x:", "x"), ("x", "se\rcret"), ("x", "se\ncret"), ("x", "se\0cret")]
+        {
+            let error = request.header(name, value.as_bytes()).unwrap_err();
+            assert_eq!(error.status, Status::Header);
+            assert!(!error.message.contains("cret"), "{}", error.message);
+        }
+        assert!(request.header("Content-Length", b"5").is_err());
+        assert!(request.header("X-Ok", "schön".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_method_is_a_token() {
+        for bad in ["", "GE T", "GET\r\n", "CONNECT"] {
+            assert_eq!(Request::new(bad, "https://example.com/").err().map(|e| e.status), Some(Status::Method));
+        }
+        assert!(Request::new("PROPFIND", "https://example.com/").is_ok());
+    }
+}

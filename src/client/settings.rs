@@ -1,0 +1,277 @@
+//! The settings: one table of names, from which parsing, defaults and the header's documentation follow.
+//!
+//! Owns the forms of the values and which of them a single request may change. A request's own settings are
+//! laid over its client's; the first bad value is refused where it is set, not when it is used.
+
+use crate::body::ReplayLimits;
+use crate::error::{Error, Status, printable};
+use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
+use crate::transport::tls::{TlsSettings, TlsVersion};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One row of the table of settings.
+pub struct Setting {
+    pub key: &'static str,
+    /// The form of its value, unit included.
+    pub form: &'static str,
+    pub default: &'static str,
+    /// Whether a single request may set it.
+    pub per_request: bool,
+    pub meaning: &'static str,
+}
+
+const fn row(
+    key: &'static str,
+    form: &'static str,
+    default: &'static str,
+    per_request: bool,
+    meaning: &'static str,
+) -> Setting {
+    Setting { key, form, default, per_request, meaning }
+}
+
+/// Every setting there is, in the order of the header's table.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    row("connect_timeout_ms", "milliseconds, 0: none", "30000", true, "name lookup, connection, proxy and TLS handshake together"),
+    row("first_byte_timeout_ms", "milliseconds, 0: none", "600000", true, "from the request's last byte to the answer's first"),
+    row("idle_timeout_ms", "milliseconds, 0: none", "300000", true, "the longest time without a byte in either direction"),
+    row("total_timeout_ms", "milliseconds, 0: none", "0", true, "the whole call, payment and reading of the answer included"),
+    row("max_redirects", "number, 0: hand 3xx to the caller", "10", true, "redirects followed before the call fails"),
+    row("user_agent", "text, empty: none", concat!("libx402/", env!("CARGO_PKG_VERSION")), true, "the User-Agent header"),
+    row("expect_continue", "auto, always or never", "auto", true, "ask with Expect: 100-continue before a body is sent; auto: when it is large or of unknown length and a payment is possible"),
+    row("decompress", "true or false", "false", true, "ask for gzip or deflate and decode the answer"),
+    row("replay_memory", "bytes", "8388608", true, "how much of a body that cannot rewind is kept in memory for its replay"),
+    row("replay_disk", "bytes", "1073741824", true, "how much more of it is kept in an unnamed temporary file"),
+    row("replay_dir", "path, empty: the system's", "", true, "where that temporary file lies"),
+    row("proxy", "http://, socks5:// or socks5h:// URL, empty: none", "", false, "the proxy for every request"),
+    row("proxy_from_env", "true or false", "false", false, "take proxies from http_proxy, https_proxy, all_proxy, no_proxy"),
+    row("ca_file", "path of a PEM file, empty: none", "", false, "certificates to trust besides the others"),
+    row("ca_builtin", "true or false", "true", false, "trust the built-in list of public authorities"),
+    row("ca_system", "true or false", "false", false, "trust the system's list of authorities"),
+    row("client_cert_file", "path of a PEM file, empty: none", "", false, "the certificate chain to show to servers that ask"),
+    row("client_key_file", "path of a PEM file, empty: none", "", false, "its private key"),
+    row("tls_min", "1.2 or 1.3", "1.2", false, "the lowest version of TLS"),
+    row("pool_idle", "number", "32", false, "idle connections kept in all"),
+    row("pool_per_host", "number", "8", false, "idle connections kept for one host"),
+    row("unix_socket", "path, empty: none", "", false, "connect to this socket whatever the URL's host"),
+    row("deny_private_addresses", "true or false", "false", false, "refuse loopback, private and link-local addresses at each connection"),
+];
+
+/// When a body waits for the server's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectContinue {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The settings of one call.
+#[derive(Clone)]
+pub struct Settings {
+    pub connect_timeout: Option<Duration>,
+    pub first_byte_timeout: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
+    pub total_timeout: Option<Duration>,
+    pub max_redirects: u32,
+    pub user_agent: String,
+    pub expect_continue: ExpectContinue,
+    pub decompress: bool,
+    pub replay: ReplayLimits,
+    pub proxy: Option<Proxy>,
+    pub proxy_from_env: bool,
+    pub tls: TlsSettings,
+    pub pool_idle: usize,
+    pub pool_per_host: usize,
+    pub unix_socket: Option<PathBuf>,
+    pub deny_private_addresses: bool,
+}
+
+impl Settings {
+    /// Every setting at its default.
+    pub fn new() -> Result<Self, Error> {
+        let mut settings = Settings {
+            connect_timeout: None,
+            first_byte_timeout: None,
+            idle_timeout: None,
+            total_timeout: None,
+            max_redirects: 0,
+            user_agent: String::new(),
+            expect_continue: ExpectContinue::Auto,
+            decompress: false,
+            replay: ReplayLimits { memory_bytes: 0, disk_bytes: 0, directory: None },
+            proxy: None,
+            proxy_from_env: false,
+            tls: TlsSettings::default(),
+            pool_idle: 0,
+            pool_per_host: 0,
+            unix_socket: None,
+            deny_private_addresses: false,
+        };
+        for setting in SETTINGS {
+            settings.set(setting.key, setting.default)?;
+        }
+        Ok(settings)
+    }
+
+    /// Sets one by name. Unknown key, bad value: an error that names both.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let entry = Entry { key, value };
+        match key {
+            "connect_timeout_ms" => self.connect_timeout = entry.duration()?,
+            "first_byte_timeout_ms" => self.first_byte_timeout = entry.duration()?,
+            "idle_timeout_ms" => self.idle_timeout = entry.duration()?,
+            "total_timeout_ms" => self.total_timeout = entry.duration()?,
+            "max_redirects" => self.max_redirects = entry.number(REDIRECTS_MAX)? as u32,
+            "user_agent" => self.user_agent = entry.header_text()?,
+            "expect_continue" => self.expect_continue = entry.expect_continue()?,
+            "decompress" => self.decompress = entry.truth()?,
+            "replay_memory" => self.replay.memory_bytes = entry.number(u64::MAX)?,
+            "replay_disk" => self.replay.disk_bytes = entry.number(u64::MAX)?,
+            "replay_dir" => self.replay.directory = entry.path(),
+            "proxy" => self.proxy = entry.proxy()?,
+            "proxy_from_env" => self.proxy_from_env = entry.truth()?,
+            "ca_file" => self.tls.ca_file = entry.path(),
+            "ca_builtin" => self.tls.ca_builtin = entry.truth()?,
+            "ca_system" => self.tls.ca_system = entry.truth()?,
+            "client_cert_file" => self.tls.client_cert_file = entry.path(),
+            "client_key_file" => self.tls.client_key_file = entry.path(),
+            "tls_min" => self.tls.min_version = entry.tls_version()?,
+            "pool_idle" => self.pool_idle = entry.number(POOL_MAX)? as usize,
+            "pool_per_host" => self.pool_per_host = entry.number(POOL_MAX)? as usize,
+            "unix_socket" => self.unix_socket = entry.path(),
+            "deny_private_addresses" => self.deny_private_addresses = entry.truth()?,
+            _ => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+
+    /// As [`Settings::set`], for one request: settings of the connection pool belong to the client.
+    pub fn set_for_request(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        match SETTINGS.iter().find(|setting| setting.key == key) {
+            Some(setting) if !setting.per_request => Err(Error::new(
+                Status::Setting,
+                format!("the setting {key} belongs to a client; set it on the config the client is made from"),
+            )),
+            _ => self.set(key, value),
+        }
+    }
+
+    /// Reads the environment if, and only if, `proxy_from_env` asks for it.
+    pub fn proxy_choice(&self) -> Result<ProxyChoice, Error> {
+        match &self.proxy {
+            Some(proxy) => Ok(ProxyChoice::Fixed(proxy.clone())),
+            None if self.proxy_from_env => EnvironmentProxies::from_environment().map(ProxyChoice::FromEnvironment),
+            None => Ok(ProxyChoice::None),
+        }
+    }
+}
+
+/// Bounds of settings that count something.
+const REDIRECTS_MAX: u64 = 100;
+const POOL_MAX: u64 = 65_536;
+
+fn unknown(key: &str) -> Error {
+    let shown = printable(key);
+    let near = SETTINGS.iter().find(|setting| setting.key.contains(key) || key.contains(setting.key));
+    let hint = near.map_or_else(String::new, |setting| format!("; did you mean {}?", setting.key));
+    Error::new(Status::Setting, format!("there is no setting \"{shown}\"{hint}"))
+}
+
+/// One key with its value on the way to a typed setting.
+struct Entry<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl Entry<'_> {
+    fn bad(&self, wanted: &str) -> Error {
+        let shown = printable(self.value);
+        Error::new(Status::Setting, format!("the setting {} cannot be \"{shown}\"; it takes {wanted}", self.key))
+    }
+
+    fn number(&self, max: u64) -> Result<u64, Error> {
+        let digits = !self.value.is_empty() && self.value.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if digits { self.value.parse::<u64>().ok() } else { None };
+        number.filter(|number| *number <= max).ok_or_else(|| self.bad(&format!("a whole number from 0 to {max}")))
+    }
+
+    fn duration(&self) -> Result<Option<Duration>, Error> {
+        /// Thirty days: what is longer is a mistake of units.
+        const TIMEOUT_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+        let ms = self.number(TIMEOUT_MS_MAX)?;
+        Ok((ms != 0).then(|| Duration::from_millis(ms)))
+    }
+
+    fn truth(&self) -> Result<bool, Error> {
+        match self.value {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(self.bad("true or false")),
+        }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        (!self.value.is_empty()).then(|| PathBuf::from(self.value))
+    }
+
+    fn header_text(&self) -> Result<String, Error> {
+        if self.value.chars().any(|c| c.is_control()) {
+            return Err(self.bad("text without control characters"));
+        }
+        Ok(self.value.to_string())
+    }
+
+    fn expect_continue(&self) -> Result<ExpectContinue, Error> {
+        match self.value {
+            "auto" => Ok(ExpectContinue::Auto),
+            "always" => Ok(ExpectContinue::Always),
+            "never" => Ok(ExpectContinue::Never),
+            _ => Err(self.bad("auto, always or never")),
+        }
+    }
+
+    fn proxy(&self) -> Result<Option<Proxy>, Error> {
+        if self.value.is_empty() { Ok(None) } else { Proxy::parse(self.value).map(Some) }
+    }
+
+    fn tls_version(&self) -> Result<TlsVersion, Error> {
+        match self.value {
+            "1.2" => Ok(TlsVersion::Tls12),
+            "1.3" => Ok(TlsVersion::Tls13),
+            _ => Err(self.bad("1.2 or 1.3")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_a_setting_and_its_default_is_a_value() {
+        assert!(Settings::new().is_ok());
+    }
+
+    #[test]
+    fn a_bad_key_or_value_is_named() {
+        let mut settings = Settings::new().unwrap();
+        for (key, value, part) in [
+            ("connect_timeout", "1", "connect_timeout_ms"),
+            ("nonsense", "1", "\"nonsense\""),
+            ("connect_timeout_ms", "-1", "\"-1\""),
+            ("connect_timeout_ms", "", "\"\""),
+            ("idle_timeout_ms", "99999999999999999999", "whole number"),
+            ("decompress", "yes", "true or false"),
+            ("tls_min", "1.1", "1.2 or 1.3"),
+            ("user_agent", "a\r\nb", "control characters"),
+        ] {
+            let error = settings.set(key, value).unwrap_err();
+            assert_eq!(error.status, Status::Setting, "{key}={value}");
+            assert!(error.message.contains(part), "{}", error.message);
+        }
+        let error = settings.set_for_request("proxy", "http://127.0.0.1:1").unwrap_err();
+        assert!(error.message.contains("client"), "{}", error.message);
+    }
+}

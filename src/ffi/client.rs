@@ -1,0 +1,164 @@
+//! `x402_client`: sends requests, pays when asked.
+
+use crate::body::Source;
+use crate::client::{Client, Request};
+use crate::ffi::config::{ConfigObject, x402_config};
+use crate::ffi::error::{Fault, x402_error};
+use crate::ffi::guard;
+use crate::ffi::handle::{self, Kind, Noun};
+use crate::ffi::request::{RequestObject, x402_request};
+use crate::ffi::response::{ResponseObject, x402_response};
+use crate::ffi::status::x402_status;
+use crate::ffi::text::{Output, bytes, give, text};
+use std::ffi::c_char;
+
+/// Sends requests and pays when asked; keeps connections for the next one. Any thread, several at once: make one and
+/// share it.
+pub struct x402_client {
+    _opaque: [u8; 0],
+}
+
+pub struct ClientObject(Client);
+
+impl Noun for ClientObject {
+    type C = x402_client;
+    const KIND: Kind = Kind::Client;
+    const NAME: &'static str = "client";
+}
+
+/// Makes a client from the configuration as it is now. Free it with x402_client_free.
+///
+/// Reads the files the configuration names (ca_file and the like), and fails if they are no good.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_new(
+    config: *const x402_config,
+    out: *mut *mut x402_client,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
+        let config = handle::get::<ConfigObject>(config)?;
+        out.set(handle::insert(ClientObject(config.client()?))?);
+        Ok(())
+    })
+}
+
+/// Frees a client. Calls in progress end as if it were still there, and responses stay readable. NULL is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_free(client: *mut x402_client) {
+    guard::get((), || {
+        handle::remove::<ClientObject>(client);
+        None
+    });
+}
+
+/// Sends a GET and waits for the head of the answer, paying on the way if the server asks and the policy agrees.
+///
+/// @param out  set to the response, whatever its HTTP status; free it with x402_response_free
+///
+/// Errors as for x402_client_send.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_get(
+    client: *mut x402_client,
+    url: *const c_char,
+    out: *mut *mut x402_response,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
+        let client = handle::get::<ClientObject>(client)?;
+        // SAFETY: pointers are as the header's contract asks.
+        let mut request = Request::new("GET", unsafe { text("url", url) }?)?;
+        send(&client.0, &mut request, out)
+    })
+}
+
+/// Sends a POST with a body from memory; otherwise as x402_client_get.
+///
+/// @param content_type  the body's media type, such as "application/json"; NULL: no Content-Type header
+/// @param body          `len` bytes, copied before the call returns; NULL if `len` is 0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_post(
+    client: *mut x402_client,
+    url: *const c_char,
+    content_type: *const c_char,
+    body: *const u8,
+    len: usize,
+    out: *mut *mut x402_response,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
+        let client = handle::get::<ClientObject>(client)?;
+        // SAFETY: pointers are as the header's contract asks.
+        let mut request = Request::new("POST", unsafe { text("url", url) }?)?;
+        if !content_type.is_null() {
+            // SAFETY: pointers are as the header's contract asks.
+            let content_type = unsafe { text("content_type", content_type) }?;
+            request.header("Content-Type", content_type.as_bytes())?;
+        }
+        // SAFETY: pointers are as the header's contract asks.
+        request.body(Source::Bytes(unsafe { bytes("body", body, len) }?.into()));
+        send(&client.0, &mut request, out)
+    })
+}
+
+/// Sends a request and waits for the head of the answer, paying on the way if the server asks and the policy agrees.
+///
+/// X402_OK means that there is an answer, of whatever HTTP status. If the server asked for money and was not paid,
+/// that answer is its 402, whole, and x402_payment_refusal says why; x402_response_money says where the money is.
+///
+/// The request may be sent again afterwards, if its body can be read again. Its callbacks run on this thread, during
+/// this call.
+///
+/// @param out  set to the response; free it with x402_response_free
+///
+/// X402_ERROR_BUSY if the request is in use. 1xx for a request that cannot be sent, 2xx when the network fails: then
+/// x402_error_money says whether a payment may have left, and x402_error_retry what may be tried again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_send(
+    client: *mut x402_client,
+    request: *mut x402_request,
+    out: *mut *mut x402_response,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
+        let client = handle::get::<ClientObject>(client)?;
+        let request = handle::get::<RequestObject>(request)?;
+        let mut request = request.take()?;
+        send(&client.0, &mut request, out)
+    })
+}
+
+fn send(client: &Client, request: &mut Request, out: Output<*mut x402_response>) -> Result<(), Fault> {
+    let response = client.send(request)?;
+    out.set(handle::insert(ResponseObject::new(response))?);
+    Ok(())
+}
+
+/// Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
+/// would make of it.
+///
+/// @param json  set to a JSON object; free it with x402_string_free
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_quote_json(
+    client: *mut x402_client,
+    request: *mut x402_request,
+    json: *mut *mut c_char,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let json = unsafe { Output::new("json", json, std::ptr::null_mut()) }?;
+        let client = handle::get::<ClientObject>(client)?;
+        let request = handle::get::<RequestObject>(request)?;
+        let mut request = request.take()?;
+        json.set(give(&client.0.quote_json(&mut request)?));
+        Ok(())
+    })
+}

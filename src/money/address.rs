@@ -1,0 +1,115 @@
+//! An account or contract on an EVM chain.
+//!
+//! Owns the reading and writing of addresses with the EIP-55 checksum. Must not know keys or tokens. A
+//! mixed-case address whose checksum is wrong is refused rather than repaired: one flipped character sends
+//! the money to nobody.
+
+use alloy_primitives::Address;
+use std::fmt;
+
+/// 20 bytes; displayed with `0x` and the EIP-55 checksum.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EvmAddress(Address);
+
+/// Why a text is not an address; displays as the rest of a sentence that begins with the field's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// Not `0x` and 40 hexadecimal digits.
+    Form(String),
+    /// Mixed case, and not the case that EIP-55 gives these digits.
+    Checksum(String),
+}
+
+impl EvmAddress {
+    /// Reads `0x` and 40 hexadecimal digits, in one case or with the EIP-55 checksum.
+    pub fn parse(text: &str) -> Result<EvmAddress, AddressError> {
+        let form = || AddressError::Form(crate::error::printable(text));
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40).ok_or_else(form)?;
+        let address: Address = digits.parse().map_err(|_| form())?;
+        let has_lower = digits.bytes().any(|byte| byte.is_ascii_lowercase());
+        let has_upper = digits.bytes().any(|byte| byte.is_ascii_uppercase());
+        if has_lower && has_upper && address.to_checksum_buffer(None).as_str() != text {
+            return Err(AddressError::Checksum(text.to_string()));
+        }
+        Ok(EvmAddress(address))
+    }
+
+    pub fn from_bytes(bytes: [u8; 20]) -> EvmAddress {
+        EvmAddress(Address::new(bytes))
+    }
+
+    pub fn bytes(self) -> [u8; 20] {
+        self.0.into_array()
+    }
+
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    pub(crate) fn to_alloy(self) -> Address {
+        self.0
+    }
+}
+
+impl fmt::Display for EvmAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_checksum_buffer(None).as_str())
+    }
+}
+
+impl fmt::Debug for EvmAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddressError::Form(text) => write!(f, "is {text:?}, but must be 0x and 40 hexadecimal digits"),
+            AddressError::Checksum(text) => {
+                write!(f, "is {text:?}, whose upper and lower case do not match its EIP-55 checksum")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_case_or_the_checksum_is_required() {
+        // From EIP-55 itself.
+        let right = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let lower = right.to_lowercase();
+        let upper = format!("0x{}", right[2..].to_uppercase());
+        for text in [right, &lower, &upper] {
+            assert_eq!(EvmAddress::parse(text).unwrap().to_string(), right);
+        }
+        let flipped = right.replacen('A', "a", 1);
+        assert!(matches!(EvmAddress::parse(&flipped), Err(AddressError::Checksum(_))));
+    }
+
+    #[test]
+    fn nothing_else_is_an_address() {
+        let digits = "5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
+        let cases = [
+            "",
+            "0x",
+            "0x1234",
+            "USDC",
+            digits,
+            &format!("0X{digits}"),
+            &format!("0x{digits}0"),
+            &format!("0x{}g", &digits[..39]),
+            &format!("0x0x{}", &digits[..38]),
+            "0xé4aeb6053f3e94c9b9a09f33669435e7ef1beae",
+        ];
+        for text in cases {
+            assert!(matches!(EvmAddress::parse(text), Err(AddressError::Form(_))), "{text:?} was read");
+        }
+    }
+}

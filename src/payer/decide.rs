@@ -1,0 +1,213 @@
+//! From a challenge to the one offer that will be paid, or to the reasons why none is.
+//!
+//! Owns the way of a decision: can the wallet sign it, do the rules allow it, does it fit the budgets, in the
+//! caller's order; then the caller's own word. Every offer that is passed over leaves its reason.
+
+use super::payment::money_name;
+use super::{Means, Payment, Quoted};
+use crate::error::{Money, printable};
+use crate::ledger::Intent;
+use crate::money::{Usd, known_asset};
+use crate::policy::Asker;
+use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
+use crate::scheme::{self, Payable};
+use serde_json::{Value, json};
+
+/// Why one offer was not paid.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    index: usize,
+    scheme: String,
+    network: String,
+    reason: String,
+}
+
+impl Refusal {
+    pub(super) fn of_offer(offer: &Offer, reason: String) -> Self {
+        let (scheme, network) = (printable(&offer.scheme), printable(offer.network.as_str()));
+        Refusal { index: offer.index, scheme, network, reason }
+    }
+
+    fn of_malformed(offer: &MalformedOffer) -> Self {
+        let (scheme, network) = (printable(&offer.scheme), printable(&offer.network));
+        let reason = format!("malformed: {offer}");
+        Refusal { index: offer.index, scheme, network, reason }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({"offer": self.index, "scheme": self.scheme, "network": self.network, "reason": self.reason})
+    }
+
+    fn to_line(&self) -> String {
+        format!("offer {} ({} on {}): {}", self.index, self.scheme, self.network, self.reason)
+    }
+}
+
+/// Nothing is paid, and why.
+#[derive(Clone, Debug)]
+pub struct Declined {
+    refusals: Vec<Refusal>,
+    /// The offer that came nearest to being paid.
+    nearest: Option<Box<Offer>>,
+    /// What is wrong with the challenge as a whole.
+    whole: Option<String>,
+    money: Money,
+}
+
+impl Declined {
+    pub(super) fn new(refusals: Vec<Refusal>) -> Self {
+        Declined { refusals, nearest: None, whole: None, money: Money::Refused }
+    }
+
+    pub(super) fn and(mut self, refusal: Refusal) -> Self {
+        self.refusals.push(refusal);
+        self.refusals.sort_by_key(|refusal| refusal.index);
+        self
+    }
+
+    /// A 402 without terms that could be read. Without any terms nobody asked for a payment of this kind.
+    pub fn unreadable(error: &ChallengeError) -> Self {
+        let money = if matches!(error, ChallengeError::Absent) { Money::None } else { Money::Refused };
+        Declined { refusals: Vec::new(), nearest: None, whole: Some(error.to_string()), money }
+    }
+
+    /// Declined for a reason that lies with the call and not with an offer.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Declined { refusals: Vec::new(), nearest: None, whole: Some(reason.into()), money: Money::Refused }
+    }
+
+    pub fn payment(&self) -> Payment {
+        let lines = self.whole.iter().cloned().chain(self.refusals.iter().map(Refusal::to_line));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money)
+    }
+}
+
+/// One offer on its way through the decision.
+struct Candidate {
+    /// Where it stands in `challenge.offers`.
+    at: usize,
+    payable: Payable,
+}
+
+/// Chooses the offer to pay. Signs nothing and holds nothing.
+pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Quoted, Declined> {
+    let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
+    let now_s = means.world.clock.unix_s();
+    let candidates = allowed(&challenge, asker, means, &mut refusals);
+    let mut nearest = candidates.first().map(|candidate| Box::new(challenge.offers[candidate.at].clone()));
+    for candidate in candidates {
+        let offer = &challenge.offers[candidate.at];
+        let intent = intent(asker, offer, now_s);
+        let verdict = means.ledger.check(&intent).and_then(|()| approved(means, asker, offer, &candidate.payable));
+        match verdict {
+            Ok(()) => {
+                let (chosen, payable) = (candidate.at, candidate.payable);
+                return Ok(Quoted { challenge, chosen, payable, intent, refusals });
+            }
+            Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
+        }
+    }
+    if nearest.is_none() {
+        nearest = challenge.offers.first().cloned().map(Box::new);
+    }
+    if refusals.is_empty() {
+        return Err(Declined { nearest, ..Declined::because("accepts is empty: the server's terms hold no offer") });
+    }
+    refusals.sort_by_key(|refusal| refusal.index);
+    Err(Declined { nearest, ..Declined::new(refusals) })
+}
+
+/// The offers that the wallet can sign and the rules allow, best first; the others leave their reasons.
+fn allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>, refusals: &mut Vec<Refusal>) -> Vec<Candidate> {
+    let mut candidates = Vec::with_capacity(challenge.offers.len());
+    for (at, offer) in challenge.offers.iter().enumerate() {
+        let verdict = means.policy.check(asker, offer).and_then(|()| scheme::payable(offer, means.wallet));
+        match verdict {
+            Ok(payable) => candidates.push(Candidate { at, payable }),
+            Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
+        }
+    }
+    candidates.sort_by_cached_key(|candidate| means.policy.rank(&challenge.offers[candidate.at]));
+    candidates
+}
+
+fn intent(asker: &Asker, offer: &Offer, now_s: u64) -> Intent {
+    Intent {
+        host: format!("{}:{}", asker.host, asker.port),
+        payee: offer.payee.clone(),
+        network: offer.network.clone(),
+        asset: offer.asset.clone(),
+        amount: offer.amount,
+        now_s,
+    }
+}
+
+/// Asks the caller, who sees one frozen copy of what will be signed.
+fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, payable: &Payable) -> Result<(), String> {
+    let Some(approve) = means.policy.approval() else { return Ok(()) };
+    let mut snapshot = offer_json(offer);
+    snapshot["payer"] = json!(payable.payer);
+    snapshot["method"] = json!(asker.method);
+    snapshot["url"] = json!(asker.url);
+    match approve(&snapshot.to_string()) {
+        0 => Ok(()),
+        value => Err(format!("the approve callback refused with {value}")),
+    }
+}
+
+/// An offer as callers see it: texts from the server are bounded and hold no control characters.
+fn offer_json(offer: &Offer) -> Value {
+    let known = known_asset(&offer.network, &offer.asset);
+    json!({
+        "offer": offer.index,
+        "scheme": printable(&offer.scheme),
+        "network": offer.network.as_str(),
+        "asset": printable(&offer.asset),
+        "symbol": known.map(|asset| asset.symbol),
+        "decimals": known.map(|asset| asset.decimals),
+        "amount": offer.amount.to_string(),
+        "usd": known.and_then(|asset| Usd::of(asset, &offer.amount)).map(|usd| usd.to_string()),
+        "payee": printable(&offer.payee),
+        "description": offer.description.as_deref().map(printable),
+        "max_timeout_s": offer.max_timeout_s,
+    })
+}
+
+/// Every offer of a challenge with its verdict, as JSON. Never asks the approve callback, never holds, never signs.
+pub fn quote_json(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> String {
+    let now_s = means.world.clock.unix_s();
+    let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
+    let candidates = allowed(challenge, asker, means, &mut refusals);
+    let mut chosen = None;
+    for candidate in &candidates {
+        let offer = &challenge.offers[candidate.at];
+        match means.ledger.check(&intent(asker, offer, now_s)) {
+            Ok(()) => chosen = chosen.or(Some(offer.index)),
+            Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
+        }
+    }
+    let offers: Vec<Value> = challenge
+        .offers
+        .iter()
+        .map(|offer| {
+            let mut out = offer_json(offer);
+            let reason = refusals.iter().find(|refusal| refusal.index == offer.index).map(|r| r.reason.clone());
+            out["verdict"] = json!(if reason.is_none() { "payable" } else { "refused" });
+            out["reason"] = json!(reason);
+            out
+        })
+        .collect();
+    let malformed: Vec<Value> =
+        challenge.malformed.iter().map(|offer| Refusal::of_malformed(offer).to_json()).collect();
+    json!({
+        "status": 402,
+        "url": asker.url,
+        "money": money_name(Money::None),
+        "error": challenge.error.as_deref().map(printable),
+        "chosen": chosen,
+        "offers": offers,
+        "malformed": malformed,
+    })
+    .to_string()
+}

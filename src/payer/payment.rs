@@ -1,0 +1,200 @@
+//! The record of one purchase: what was asked, what was signed, what was answered.
+//!
+//! Owns the texts that outlive the call and the JSON made of them. Holds nothing that could be presented
+//! again: no signature, no nonce, no payment header.
+
+use crate::error::{Money, Retry};
+use crate::money::{Usd, known_asset};
+use crate::payer::Refusal;
+use crate::protocol::{Offer, Receipt};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Cheap to clone; every text is fixed once it is handed out.
+#[derive(Clone, Debug)]
+pub struct Payment(Arc<Facts>);
+
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    amount: String,
+    asset: String,
+    network: String,
+    payee: String,
+    payer: String,
+    scheme: String,
+    usd: Option<String>,
+    transaction: String,
+    refusal: String,
+    note: String,
+    refusals: Vec<Value>,
+    receipt: Option<Value>,
+    money: Money,
+    retry: Retry,
+    json: String,
+}
+
+impl Payment {
+    pub(super) fn authorized(offer: &Offer, payer: &str, refusals: &[Refusal]) -> Self {
+        let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
+        Payment(Arc::new(Facts {
+            amount: offer.amount.to_string(),
+            asset: offer.asset.clone(),
+            network: offer.network.to_string(),
+            payee: offer.payee.clone(),
+            payer: payer.to_string(),
+            scheme: offer.scheme.clone(),
+            usd: usd.map(|usd| usd.to_string()),
+            refusals: refusals.iter().map(Refusal::to_json).collect(),
+            money: Money::Unknown,
+            retry: Retry::SameBytes,
+            ..Facts::default()
+        }))
+    }
+
+    /// The record of a payment that was asked for and not made. `offer` is the one that came nearest, if any.
+    pub(super) fn declined(offer: Option<&Offer>, refusals: &[Refusal], text: String, money: Money) -> Self {
+        let mut facts = Facts { refusal: text, money, retry: Retry::Safe, ..Facts::default() };
+        if let Some(offer) = offer {
+            facts.amount = offer.amount.to_string();
+            facts.asset = offer.asset.clone();
+            facts.network = offer.network.to_string();
+            facts.payee = offer.payee.clone();
+            facts.scheme = offer.scheme.clone();
+        }
+        facts.refusals = refusals.iter().map(Refusal::to_json).collect();
+        Payment(Arc::new(facts)).sealed()
+    }
+
+    pub(super) fn settled(self, receipt: Receipt) -> Self {
+        let transaction = receipt.transaction.clone();
+        self.with(|facts| {
+            facts.transaction = transaction;
+            facts.money = Money::Paid;
+            facts.retry = Retry::Never;
+            facts.receipt = serde_json::from_str(receipt.raw.get()).ok();
+        })
+    }
+
+    pub(super) fn settlement_failed(self, receipt: Receipt) -> Self {
+        let why = receipt.error_message.as_deref().or(receipt.error_reason.as_deref()).unwrap_or("no reason given");
+        let note = format!("the server says that settlement failed: {}", crate::error::printable(why));
+        let transaction = receipt.transaction.clone();
+        self.with(|facts| {
+            facts.transaction = transaction;
+            facts.note = note;
+            facts.receipt = serde_json::from_str(receipt.raw.get()).ok();
+        })
+    }
+
+    pub(super) fn noted(self, note: String) -> Self {
+        self.with(|facts| facts.note = note)
+    }
+
+    pub(super) fn ended(self, money: Money, retry: Retry) -> Self {
+        self.with(|facts| {
+            facts.money = money;
+            facts.retry = retry;
+        })
+    }
+
+    /// What the server said of a payment that it turned down, beside the note.
+    pub fn with_server_error(self, error: &str) -> Self {
+        let shown = crate::error::printable(error);
+        self.with(|facts| facts.refusal = shown)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Facts)) -> Self {
+        let mut facts = Arc::unwrap_or_clone(self.0);
+        change(&mut facts);
+        Payment(Arc::new(facts)).sealed()
+    }
+
+    fn sealed(self) -> Self {
+        let mut facts = Arc::unwrap_or_clone(self.0);
+        facts.json = facts.to_json().to_string();
+        Payment(Arc::new(facts))
+    }
+
+    /// Atomic units, decimal; "" if no offer was read.
+    pub fn amount(&self) -> &str {
+        &self.0.amount
+    }
+
+    pub fn asset(&self) -> &str {
+        &self.0.asset
+    }
+
+    /// CAIP-2.
+    pub fn network(&self) -> &str {
+        &self.0.network
+    }
+
+    pub fn payee(&self) -> &str {
+        &self.0.payee
+    }
+
+    /// The transaction that the receipt names; "" until then. A claim of the server's.
+    pub fn transaction(&self) -> &str {
+        &self.0.transaction
+    }
+
+    /// Why nothing was paid, one line an offer, or the server's reason for turning the payment down; "" if paid.
+    pub fn refusal(&self) -> &str {
+        &self.0.refusal
+    }
+
+    pub fn json(&self) -> &str {
+        &self.0.json
+    }
+
+    pub fn money(&self) -> Money {
+        self.0.money
+    }
+
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+}
+
+impl Facts {
+    fn to_json(&self) -> Value {
+        let mut out = Map::new();
+        out.insert("money".into(), json!(money_name(self.money)));
+        out.insert("retry".into(), json!(self.retry.name()));
+        for (name, text) in [
+            ("scheme", &self.scheme),
+            ("network", &self.network),
+            ("asset", &self.asset),
+            ("amount", &self.amount),
+            ("payee", &self.payee),
+            ("payer", &self.payer),
+            ("transaction", &self.transaction),
+            ("refusal", &self.refusal),
+            ("note", &self.note),
+        ] {
+            if !text.is_empty() {
+                out.insert(name.into(), json!(text));
+            }
+        }
+        if let Some(usd) = &self.usd {
+            out.insert("usd".into(), json!(usd));
+        }
+        if !self.refusals.is_empty() {
+            out.insert("refusals".into(), Value::Array(self.refusals.clone()));
+        }
+        if let Some(receipt) = &self.receipt {
+            out.insert("receipt".into(), receipt.clone());
+        }
+        Value::Object(out)
+    }
+}
+
+pub(super) fn money_name(money: Money) -> &'static str {
+    match money {
+        Money::None => "none",
+        Money::Refused => "refused",
+        Money::Unpaid => "unpaid",
+        Money::Paid => "paid",
+        Money::Unknown => "unknown",
+    }
+}

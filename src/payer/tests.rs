@@ -1,0 +1,216 @@
+//! The steps of a purchase: what each holds, what each gives back, and where the money is at every end.
+
+use super::*;
+use crate::money::Amount;
+use crate::protocol::ReceiptError;
+use crate::world::{FixedEntropy, ManualClock};
+use serde_json::{Value, json};
+
+const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+
+struct Bench {
+    wallet: Wallet,
+    policy: Policy,
+    ledger: Arc<Ledger>,
+    world: World,
+}
+
+impl Bench {
+    fn new(budget: &str, random_bytes: usize) -> Self {
+        let mut wallet = Wallet::new();
+        wallet.add_evm_key(KEY).unwrap();
+        let mut policy = Policy::new().unwrap();
+        policy.budget("all", 0, budget).unwrap();
+        let ledger = Ledger::in_memory(policy.budgets());
+        let entropy = Box::new(FixedEntropy::new(vec![7; random_bytes]));
+        let world = World { clock: Box::new(ManualClock::at(1_740_672_089)), entropy };
+        Bench { wallet, policy, ledger, world }
+    }
+
+    fn means(&self) -> Means<'_> {
+        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world }
+    }
+
+    fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
+        let quoted = quote(challenge(offers), &asker(), &self.means())?;
+        quoted.reserve(&self.ledger)?.authorize(&self.wallet, &self.world)
+    }
+
+    /// How many atomic units of USDC would still fit, in steps of 1,000.
+    fn free_units(&self) -> u64 {
+        let offer = challenge(json!([usdc("1")])).offers.remove(0);
+        let fits = |units: &u64| {
+            let intent = Intent {
+                host: "a.example:443".into(),
+                payee: offer.payee.clone(),
+                network: offer.network.clone(),
+                asset: offer.asset.clone(),
+                amount: Amount::from(*units),
+                now_s: 0,
+            };
+            self.ledger.check(&intent).is_ok()
+        };
+        (0..=100).rev().map(|thousands| thousands * 1000).find(fits).unwrap()
+    }
+}
+
+fn usdc(amount: &str) -> Value {
+    json!({
+        "scheme": "exact", "network": "eip155:84532", "amount": amount, "payTo": PAYEE, "maxTimeoutSeconds": 60,
+        "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "extra": {"name": "USDC", "version": "2"},
+    })
+}
+
+fn challenge(offers: Value) -> Challenge {
+    let body = json!({"x402Version": 2, "resource": {"url": "https://a.example/"}, "accepts": offers});
+    Challenge::parse(None, body.to_string().as_bytes()).unwrap()
+}
+
+fn asker() -> crate::policy::Asker {
+    crate::policy::Asker {
+        host: "a.example".into(),
+        port: 443,
+        https: true,
+        loopback: false,
+        redirected_from: None,
+        method: "GET".into(),
+        url: "https://a.example/".into(),
+    }
+}
+
+fn receipt(success: bool) -> Option<Result<Receipt, String>> {
+    use base64::Engine;
+    let json = json!({
+        "success": success, "transaction": "0xabc", "network": "eip155:84532", "errorReason": "settlement_pending",
+    });
+    let header = base64::engine::general_purpose::STANDARD.encode(json.to_string());
+    Receipt::parse(Some(header.as_bytes()), None).map(|receipt| receipt.map_err(|e: ReceiptError| e.to_string()))
+}
+
+#[test]
+fn a_settled_payment_is_paid_and_keeps_its_amount() {
+    let bench = Bench::new("0.10 USD", 32);
+    let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
+    assert_eq!(authorized.header().0, "PAYMENT-SIGNATURE");
+    let payment = authorized.send().answered(200, receipt(true));
+    assert_eq!((payment.money(), payment.transaction(), payment.amount()), (Money::Paid, "0xabc", "10000"));
+    assert_eq!(bench.free_units(), 90_000);
+    let json: Value = serde_json::from_str(payment.json()).unwrap();
+    assert_eq!((&json["money"], &json["receipt"]["success"]), (&json!("paid"), &json!(true)));
+}
+
+#[test]
+fn without_a_receipt_that_says_paid_the_outcome_is_unknown_and_counts() {
+    let bench = Bench::new("0.10 USD", 32 * 5);
+    let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
+    let ends: [fn(Sent, &Error) -> Payment; 5] = [
+        |sent, _| sent.answered(200, None),
+        |sent, _| sent.answered(402, receipt(false)),
+        |sent, _| sent.answered(200, Some(Err("success is a string".into()))),
+        |sent, _| sent.answered(500, None),
+        |sent, error| sent.lost(error),
+    ];
+    for (at, end) in ends.iter().enumerate() {
+        let payment = end(bench.authorize(json!([usdc("10000")])).ok().unwrap().send(), &lost);
+        assert_eq!(payment.money(), Money::Unknown, "end {at}");
+        assert_eq!(payment.retry(), Retry::SameBytes, "end {at}");
+        assert_eq!(bench.free_units(), 100_000 - 10_000 * (at as u64 + 1));
+    }
+}
+
+#[test]
+fn a_payment_that_never_left_is_unpaid_and_frees_its_amount() {
+    let bench = Bench::new("0.01 USD", 32);
+    let payment = bench.authorize(json!([usdc("10000")])).ok().unwrap().never_sent();
+    assert_eq!((payment.money(), payment.retry()), (Money::Unpaid, Retry::Safe));
+    assert_eq!(bench.free_units(), 10_000);
+}
+
+#[test]
+fn a_signed_payment_that_is_dropped_keeps_its_amount() {
+    let bench = Bench::new("0.01 USD", 32);
+    drop(bench.authorize(json!([usdc("10000")])).ok().unwrap());
+    assert_eq!(bench.free_units(), 0);
+}
+
+#[test]
+fn a_signer_that_fails_gives_the_amount_back_and_says_why() {
+    let bench = Bench::new("0.01 USD", 31);
+    let declined = bench.authorize(json!([usdc("10000")])).err().unwrap();
+    assert!(declined.payment().refusal().contains("signing failed"), "{}", declined.payment().refusal());
+    assert_eq!(declined.payment().money(), Money::Refused);
+    assert_eq!(bench.free_units(), 10_000);
+}
+
+#[test]
+fn every_offer_leaves_its_reason_in_the_servers_order() {
+    let bench = Bench::new("0.01 USD", 32);
+    let mut solana = usdc("1");
+    solana["network"] = json!("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp");
+    let mut float = usdc("1");
+    float["amount"] = json!(1.5);
+    let declined = bench.authorize(json!([usdc("20000"), float, solana, usdc("2000000")])).err().unwrap();
+    let payment = declined.payment();
+    let lines: Vec<&str> = payment.refusal().lines().collect();
+    assert_eq!(lines.len(), 4, "{}", payment.refusal());
+    for (line, part) in lines.iter().zip(["budget", "amount", "solana", "max_per_payment"]) {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(payment.amount(), "20000", "the nearest offer");
+}
+
+#[test]
+fn the_next_offer_is_taken_when_the_best_does_not_fit_the_budget() {
+    let mut bench = Bench::new("0.01 USD", 32);
+    bench.policy.prefer("network", "eip155:84532").unwrap();
+    let mut cheap = usdc("5000");
+    cheap["network"] = json!("eip155:8453");
+    cheap["asset"] = json!("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913");
+    cheap["extra"] = json!({"name": "USD Coin", "version": "2"});
+    let authorized = bench.authorize(json!([usdc("20000"), cheap])).ok().unwrap();
+    assert_eq!((authorized.payment().amount(), authorized.payment().network()), ("5000", "eip155:8453"));
+    assert!(authorized.payment().clone().noted(String::new()).json().contains("refusals"));
+}
+
+#[test]
+fn the_approve_callback_sees_what_will_be_signed_and_its_word_is_last() {
+    let mut bench = Bench::new("0.10 USD", 32);
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    bench.policy.approve(Arc::new(move |json| {
+        kept.lock().unwrap().push(serde_json::from_str::<Value>(json).unwrap());
+        7
+    }));
+    let mut offer = usdc("10000");
+    offer["extra"]["paymentFlow"] = json!("authorization");
+    let declined = bench.authorize(json!([offer])).err().unwrap();
+    assert!(declined.payment().refusal().contains("refused with 7"));
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (&seen[0]["amount"], &seen[0]["payee"], &seen[0]["usd"]),
+        (&json!("10000"), &json!(PAYEE), &json!("0.01"))
+    );
+    assert_eq!(bench.free_units(), 100_000);
+}
+
+#[test]
+fn a_quote_judges_every_offer_and_holds_nothing() {
+    let bench = Bench::new("0.01 USD", 0);
+    let text = quote_json(&challenge(json!([usdc("20000"), usdc("10000")])), &asker(), &bench.means());
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["chosen"], json!(1));
+    assert_eq!((&json["offers"][0]["verdict"], &json["offers"][1]["verdict"]), (&json!("refused"), &json!("payable")));
+    assert_eq!(bench.free_units(), 10_000);
+}
+
+#[test]
+fn no_record_of_a_payment_holds_what_could_be_presented_again() {
+    let bench = Bench::new("0.10 USD", 32);
+    let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
+    let value = authorized.header().1.to_string();
+    let payment = authorized.send().answered(200, receipt(true));
+    let record = format!("{} {payment:?}", payment.json());
+    assert!(!record.contains(&value) && !record.contains("signature"), "{record}");
+}

@@ -1,0 +1,169 @@
+//! May we pay, and which offer? The caller's rules over offers, and the order among those they allow.
+//!
+//! Owns the rules, their defaults, and the sentence that each refusal carries: which rule, its value, what
+//! was asked, and the setter that changes it. Knows offers and money; never signs, never counts what was
+//! spent (the ledger does), never does I/O. A client works on a copy, so a policy cannot be loosened under it.
+
+pub mod pattern;
+mod rules;
+
+use crate::error::{Error, Status, printable};
+use crate::money::{Budget, Price, Scope, Usd, known_asset};
+use crate::protocol::Offer;
+use pattern::Pattern;
+use std::sync::Arc;
+
+pub use rules::Asker;
+
+/// What a rule speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// CAIP-2: `eip155:8453`, `eip155:*`.
+    Network,
+    /// `eip155:8453/erc20:0x…`, or the symbol of a known asset: `USDC`.
+    Asset,
+    /// The address that is paid.
+    Payee,
+    /// `api.example.com`, `api.example.com:8443`, `*.example.com`.
+    Host,
+    /// `exact`.
+    Scheme,
+    /// A host that may be paid over plain http although it is not loopback.
+    PlainHttpHost,
+}
+
+impl Subject {
+    const ALL: [(&'static str, Subject); 6] = [
+        ("network", Subject::Network),
+        ("asset", Subject::Asset),
+        ("payee", Subject::Payee),
+        ("host", Subject::Host),
+        ("scheme", Subject::Scheme),
+        ("plain_http_host", Subject::PlainHttpHost),
+    ];
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, subject)| *subject).ok_or_else(|| {
+            let shown = printable(text);
+            Error::new(
+                Status::Argument,
+                format!(
+                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme or plain_http_host"
+                ),
+            )
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, subject)| *subject == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// Asked before a payment with the offer as JSON; 0 pays, anything else refuses.
+pub type Approve = Arc<dyn Fn(&str) -> i32 + Send + Sync>;
+
+/// The caller's rules. A new one: 1.00 USD a payment, 10.00 USD in all, known assets, https or loopback.
+#[derive(Clone)]
+pub struct Policy {
+    max_per_payment: Vec<Price>,
+    budgets: Vec<Budget>,
+    allowed: Vec<(Subject, Pattern)>,
+    preferred: Vec<(Subject, Pattern)>,
+    approve: Option<Approve>,
+}
+
+/// Dollars per payment and in all of a policy that sets neither.
+const MAX_PER_PAYMENT_DEFAULT: &str = "1.00 USD";
+const BUDGET_DEFAULT: &str = "10.00 USD";
+
+impl Policy {
+    pub fn new() -> Result<Self, Error> {
+        Ok(Policy {
+            max_per_payment: vec![Price::parse(MAX_PER_PAYMENT_DEFAULT)?],
+            budgets: vec![Budget { scope: Scope::All, window_s: 0, limit: Price::parse(BUDGET_DEFAULT)? }],
+            allowed: Vec::new(),
+            preferred: Vec::new(),
+            approve: None,
+        })
+    }
+
+    /// The most one payment may cost; replaces the limit in the same unit (dollars, or that asset).
+    pub fn max_per_payment(&mut self, amount: &str) -> Result<(), Error> {
+        let price = Price::parse(amount)?;
+        self.max_per_payment.retain(|limit| !limit.same_unit(&price));
+        self.max_per_payment.push(price);
+        Ok(())
+    }
+
+    /// Adds a budget, or replaces the one with the same scope, window and unit.
+    pub fn budget(&mut self, scope: &str, window_s: u64, amount: &str) -> Result<(), Error> {
+        let scope = Scope::parse(scope).ok_or_else(|| {
+            let shown = printable(scope);
+            Error::new(Status::Argument, format!("a budget cannot have the scope \"{shown}\"; use all, host or payee"))
+        })?;
+        let limit = Price::parse(amount)?;
+        self.budgets
+            .retain(|budget| budget.scope != scope || budget.window_s != window_s || !budget.limit.same_unit(&limit));
+        self.budgets.push(Budget { scope, window_s, limit });
+        Ok(())
+    }
+
+    /// Allows what the pattern matches. The first such rule of a subject forbids everything it does not match.
+    pub fn allow(&mut self, what: &str, pattern: &str) -> Result<(), Error> {
+        let subject = Subject::parse(what)?;
+        self.allowed.push((subject, Pattern::parse(what, pattern)?));
+        Ok(())
+    }
+
+    /// Among allowed offers, those that match come first; earlier calls weigh more than later ones.
+    pub fn prefer(&mut self, what: &str, pattern: &str) -> Result<(), Error> {
+        let subject = Subject::parse(what)?;
+        if !matches!(subject, Subject::Network | Subject::Scheme | Subject::Asset) {
+            return Err(Error::new(
+                Status::Argument,
+                format!("offers of one answer do not differ by {what}; prefer network, scheme or asset"),
+            ));
+        }
+        self.preferred.push((subject, Pattern::parse(what, pattern)?));
+        Ok(())
+    }
+
+    /// Asks `approve` before each payment, after every other rule has passed.
+    pub fn approve(&mut self, approve: Approve) {
+        self.approve = Some(approve);
+    }
+
+    pub fn budgets(&self) -> &[Budget] {
+        &self.budgets
+    }
+
+    pub fn approval(&self) -> Option<&Approve> {
+        self.approve.as_ref()
+    }
+
+    /// The place of an offer among the allowed, smallest first: payment flow, the caller's preferences in the
+    /// order they were given, price in dollars where it is known, the server's own order.
+    pub fn rank(&self, offer: &Offer) -> Rank {
+        let flow = offer.extra.get("paymentFlow").and_then(|flow| flow.as_str()).unwrap_or("authorization");
+        let preferences = self
+            .preferred
+            .iter()
+            .map(|(subject, pattern)| !rules::texts_of(*subject, offer).iter().any(|text| pattern.matches(text)))
+            .collect();
+        let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
+        Rank { settles_first: flow != "authorization", preferences, unpriced: usd.is_none(), usd, index: offer.index }
+    }
+}
+
+/// Sorts offers; see [`Policy::rank`]. The order of the fields is the order of their weight.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    settles_first: bool,
+    preferences: Vec<bool>,
+    unpriced: bool,
+    usd: Option<Usd>,
+    index: usize,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! The rules themselves: each looks at one offer and says yes, or no with its reason.
+//!
+//! Owns the order in which rules are asked and the wording of refusals. A rule is a function of the offer
+//! and of who asks; budgets are not here, because they need to know what was spent.
+
+use super::{Policy, Subject};
+use crate::error::printable;
+use crate::money::{Price, Usd, known_asset};
+use crate::protocol::Offer;
+
+/// Who asks to be paid: the origin whose answer was 402, and how it was reached.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Lower-case host name or address, without brackets.
+    pub host: String,
+    pub port: u16,
+    pub https: bool,
+    /// The host is this machine (or a unix socket).
+    pub loopback: bool,
+    /// The origin that the caller named, when redirects led to another.
+    pub redirected_from: Option<String>,
+    pub method: String,
+    pub url: String,
+}
+
+impl Asker {
+    fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+impl Policy {
+    /// Every rule that needs no memory. `Err` is one sentence: the rule, its value, what was asked, the setter.
+    pub fn check(&self, asker: &Asker, offer: &Offer) -> Result<(), String> {
+        self.check_channel(asker)?;
+        self.check_host(asker)?;
+        self.check_listed(Subject::Network, offer)?;
+        self.check_listed(Subject::Scheme, offer)?;
+        self.check_listed(Subject::Payee, offer)?;
+        self.check_asset(offer)?;
+        self.check_amount(offer)
+    }
+
+    fn patterns(&self, subject: Subject) -> impl Iterator<Item = &super::Pattern> {
+        self.allowed.iter().filter(move |(of, _)| *of == subject).map(|(_, pattern)| pattern)
+    }
+
+    fn host_is_listed(&self, subject: Subject, asker: &Asker) -> bool {
+        let authority = asker.authority();
+        self.patterns(subject).any(|pattern| pattern.matches(&asker.host) || pattern.matches(&authority))
+    }
+
+    /// A payment goes over https or stays on this machine (users lose payments to whoever rewrites cleartext).
+    fn check_channel(&self, asker: &Asker) -> Result<(), String> {
+        if asker.https || asker.loopback || self.host_is_listed(Subject::PlainHttpHost, asker) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} asks over plain http, where anyone on the way can change the terms; use https, or allow \
+             plain_http_host \"{}\"",
+            asker.host, asker.host
+        ))
+    }
+
+    fn check_host(&self, asker: &Asker) -> Result<(), String> {
+        let listed = self.host_is_listed(Subject::Host, asker);
+        if let Some(origin) = &asker.redirected_from
+            && !listed
+        {
+            return Err(format!(
+                "{} was reached by a redirect from {origin}, and only the origin that was named may ask for money; \
+                 allow host \"{}\" to pay it",
+                asker.authority(),
+                asker.host
+            ));
+        }
+        if listed || self.patterns(Subject::Host).next().is_none() {
+            return Ok(());
+        }
+        Err(format!("the host {} is not among the allowed hosts; allow host \"{}\"", asker.authority(), asker.host))
+    }
+
+    fn check_listed(&self, subject: Subject, offer: &Offer) -> Result<(), String> {
+        if self.patterns(subject).next().is_none() {
+            return Ok(());
+        }
+        let texts = texts_of(subject, offer);
+        if self.patterns(subject).any(|pattern| texts.iter().any(|text| pattern.matches(text))) {
+            return Ok(());
+        }
+        let name = subject.name();
+        let shown = texts.first().map(|text| printable(text)).unwrap_or_default();
+        Err(format!("the {name} {shown} is not among those allowed; allow {name} \"{shown}\""))
+    }
+
+    /// Known dollar assets, unless the caller lists assets: then exactly those.
+    fn check_asset(&self, offer: &Offer) -> Result<(), String> {
+        if self.patterns(Subject::Asset).next().is_some() {
+            return self.check_listed(Subject::Asset, offer);
+        }
+        if known_asset(&offer.network, &offer.asset).is_some() {
+            return Ok(());
+        }
+        let shown = printable(&asset_text(offer));
+        Err(format!("the asset {shown} is not a known dollar asset; allow asset \"{shown}\" to pay in it"))
+    }
+
+    fn check_amount(&self, offer: &Offer) -> Result<(), String> {
+        for limit in &self.max_per_payment {
+            if let Price::Asset { network, asset, amount } = limit
+                && *network == offer.network
+                && asset.eq_ignore_ascii_case(&offer.asset)
+            {
+                return if offer.amount <= *amount {
+                    self.check_countable(offer)
+                } else {
+                    Err(format!(
+                        "the offer asks {} atomic units and max_per_payment allows {amount} of this asset",
+                        offer.amount
+                    ))
+                };
+            }
+        }
+        let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
+        let limit = self.max_per_payment.iter().find_map(|limit| match limit {
+            Price::Usd(usd) => Some(usd),
+            Price::Asset { .. } => None,
+        });
+        match (usd, limit) {
+            (Some(usd), Some(limit)) if usd <= *limit => Ok(()),
+            (Some(usd), Some(limit)) => {
+                Err(format!("the offer asks {usd} USD and max_per_payment allows {limit} USD a payment"))
+            }
+            _ => {
+                let shown = printable(&asset_text(offer));
+                Err(format!("no limit is set for the asset {shown}; set max_per_payment \"<atomic units> {shown}\""))
+            }
+        }
+    }
+
+    /// An asset without a dollar value needs a budget in its own units: no other budget would count it.
+    fn check_countable(&self, offer: &Offer) -> Result<(), String> {
+        let known = known_asset(&offer.network, &offer.asset).is_some();
+        if known || self.budgets.iter().any(|budget| budget.limit.is_in(&offer.network, &offer.asset)) {
+            return Ok(());
+        }
+        let shown = printable(&asset_text(offer));
+        Err(format!("no budget counts the asset {shown}; set a budget of \"<atomic units> {shown}\""))
+    }
+}
+
+/// What the patterns of a subject are held against; any one of them may match.
+pub(super) fn texts_of(subject: Subject, offer: &Offer) -> Vec<String> {
+    match subject {
+        Subject::Network => vec![offer.network.to_string()],
+        Subject::Scheme => vec![offer.scheme.clone()],
+        Subject::Payee => vec![offer.payee.clone()],
+        Subject::Asset => {
+            let symbol = known_asset(&offer.network, &offer.asset).map(|asset| asset.symbol.to_string());
+            std::iter::once(asset_text(offer)).chain(symbol).collect()
+        }
+        Subject::Host | Subject::PlainHttpHost => Vec::new(),
+    }
+}
+
+/// CAIP-19: the network, the namespace of its fungible assets, the address.
+pub fn asset_text(offer: &Offer) -> String {
+    let namespace = if offer.network.namespace() == "eip155" { "erc20" } else { "token" };
+    format!("{}/{namespace}:{}", offer.network, offer.asset)
+}

@@ -1,0 +1,166 @@
+//! Each rule at its edge: what it lets through, what it refuses, and that the refusal names the setter.
+
+use super::*;
+use crate::money::Amount;
+use crate::protocol::Challenge;
+use serde_json::{Value, json};
+
+const BASE_USDC: &str = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+
+fn offer_with(change: impl FnOnce(&mut Value)) -> Offer {
+    let mut accepts = json!({
+        "scheme": "exact", "network": "eip155:8453", "amount": "10000", "asset": BASE_USDC, "payTo": PAYEE,
+        "maxTimeoutSeconds": 60, "extra": {"name": "USD Coin", "version": "2"},
+    });
+    change(&mut accepts);
+    let body = json!({"x402Version": 2, "resource": {"url": "https://a.example/"}, "accepts": [accepts]});
+    let mut challenge = Challenge::parse(None, body.to_string().as_bytes()).unwrap();
+    assert!(challenge.malformed.is_empty(), "{:?}", challenge.malformed);
+    challenge.offers.remove(0)
+}
+
+fn offer(amount: &str) -> Offer {
+    offer_with(|accepts| accepts["amount"] = json!(amount))
+}
+
+fn asker(host: &str) -> Asker {
+    Asker {
+        host: host.into(),
+        port: 443,
+        https: true,
+        loopback: false,
+        redirected_from: None,
+        method: "GET".into(),
+        url: format!("https://{host}/"),
+    }
+}
+
+fn refusal(policy: &Policy, asker: &Asker, offer: &Offer) -> String {
+    policy.check(asker, offer).expect_err("the policy let it through")
+}
+
+#[test]
+fn the_default_allows_one_dollar_and_not_an_atomic_unit_more() {
+    let policy = Policy::new().unwrap();
+    assert_eq!(policy.check(&asker("a.example"), &offer("1000000")), Ok(()));
+    let reason = refusal(&policy, &asker("a.example"), &offer("1000001"));
+    assert!(reason.contains("1.000001 USD") && reason.contains("max_per_payment"), "{reason}");
+    assert_eq!(policy.budgets()[0].limit, Price::parse("10 USD").unwrap());
+}
+
+#[test]
+fn plain_http_is_paid_on_this_machine_or_where_it_was_allowed() {
+    let mut policy = Policy::new().unwrap();
+    let http = Asker { https: false, ..asker("a.example") };
+    assert!(refusal(&policy, &http, &offer("1")).contains("plain_http_host \"a.example\""));
+    assert_eq!(policy.check(&Asker { loopback: true, ..http.clone() }, &offer("1")), Ok(()));
+    policy.allow("plain_http_host", "a.example").unwrap();
+    assert_eq!(policy.check(&http, &offer("1")), Ok(()));
+    let other = Asker { host: "b.example".into(), ..http };
+    assert!(policy.check(&other, &offer("1")).is_err());
+}
+
+#[test]
+fn who_was_reached_by_a_redirect_is_not_paid_unless_allowed() {
+    let mut policy = Policy::new().unwrap();
+    let moved = Asker { redirected_from: Some("https://a.example".into()), ..asker("b.example") };
+    assert!(refusal(&policy, &moved, &offer("1")).contains("allow host \"b.example\""));
+    policy.allow("host", "*.other.example").unwrap();
+    assert!(policy.check(&moved, &offer("1")).is_err());
+    policy.allow("host", "b.example:443").unwrap();
+    assert_eq!(policy.check(&moved, &offer("1")), Ok(()));
+}
+
+#[test]
+fn each_list_forbids_what_it_does_not_name() {
+    for (what, pattern, fits) in [
+        ("network", "eip155:1", false),
+        ("network", "eip155:*", true),
+        ("scheme", "upto", false),
+        ("scheme", "exact", true),
+        ("payee", "0x0000000000000000000000000000000000000001", false),
+        ("payee", &PAYEE.to_lowercase(), true),
+        ("host", "b.example", false),
+        ("host", "*", true),
+        ("asset", "USDT0", false),
+        ("asset", "USDC", true),
+        ("asset", "eip155:8453/erc20:0x833589fcd6edb6e08f4c7c32d4f71b54bda02913", true),
+    ] {
+        let mut policy = Policy::new().unwrap();
+        policy.allow(what, pattern).unwrap();
+        let verdict = policy.check(&asker("a.example"), &offer("1"));
+        assert_eq!(verdict.is_ok(), fits, "{what} {pattern}: {verdict:?}");
+        if let Err(reason) = verdict {
+            assert!(reason.contains(&format!("allow {what}")), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_asset_needs_leave_a_limit_and_a_budget() {
+    let token = "0x00000000000000000000000000000000000000A1";
+    let unknown = offer_with(|accepts| {
+        accepts["asset"] = json!(token.to_lowercase());
+        accepts["extra"] = json!({"name": "USD Coin", "version": "2"});
+    });
+    let caip = format!("eip155:8453/erc20:{token}");
+    let mut policy = Policy::new().unwrap();
+    assert!(refusal(&policy, &asker("a"), &unknown).contains("allow asset"));
+    policy.allow("asset", &caip).unwrap();
+    assert!(refusal(&policy, &asker("a"), &unknown).contains("max_per_payment"));
+    policy.max_per_payment(&format!("10000 {caip}")).unwrap();
+    assert!(refusal(&policy, &asker("a"), &unknown).contains("budget"));
+    policy.budget("all", 0, &format!("20000 {caip}")).unwrap();
+    assert_eq!(policy.check(&asker("a"), &unknown), Ok(()));
+    let dearer = Offer { amount: Amount::from(10_001), ..unknown };
+    assert!(refusal(&policy, &asker("a"), &dearer).contains("10000"));
+}
+
+#[test]
+fn a_token_that_only_calls_itself_usdc_is_not_usdc() {
+    let impostor = offer_with(|accepts| accepts["asset"] = json!("0x00000000000000000000000000000000000000a1"));
+    let mut policy = Policy::new().unwrap();
+    policy.allow("asset", "USDC").unwrap();
+    assert!(policy.check(&asker("a"), &impostor).is_err());
+}
+
+#[test]
+fn preferences_weigh_in_the_order_they_were_given_then_the_price() {
+    let cheap = offer_with(|accepts| accepts["amount"] = json!("1"));
+    let sepolia = Offer {
+        index: 1,
+        ..offer_with(|accepts| {
+            accepts["network"] = json!("eip155:84532");
+            accepts["asset"] = json!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+            accepts["extra"] = json!({"name": "USDC", "version": "2"});
+        })
+    };
+    let upfront = Offer { index: 2, ..offer_with(|accepts| accepts["extra"]["paymentFlow"] = json!("upfront")) };
+    let mut policy = Policy::new().unwrap();
+    assert!(policy.rank(&cheap) < policy.rank(&sepolia));
+    assert!(policy.rank(&sepolia) < policy.rank(&upfront));
+    policy.prefer("network", "eip155:84532").unwrap();
+    policy.prefer("network", "eip155:8453").unwrap();
+    assert!(policy.rank(&sepolia) < policy.rank(&cheap));
+}
+
+#[test]
+fn a_setter_replaces_its_own_unit_and_names_what_it_cannot_read() {
+    let mut policy = Policy::new().unwrap();
+    policy.max_per_payment("0.02 USD").unwrap();
+    policy.max_per_payment("5.00 USD").unwrap();
+    assert_eq!(policy.check(&asker("a"), &offer("5000000")), Ok(()));
+    policy.budget("all", 0, "1 USD").unwrap();
+    policy.budget("host", 60, "1 USD").unwrap();
+    assert_eq!(policy.budgets().len(), 2);
+    for (outcome, part) in [
+        (policy.budget("galaxy", 0, "1 USD"), "galaxy"),
+        (policy.allow("colour", "red"), "colour"),
+        (policy.prefer("payee", "*"), "payee"),
+        (policy.max_per_payment("1"), "0.10 USD"),
+    ] {
+        let error = outcome.unwrap_err();
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+}

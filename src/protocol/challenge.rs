@@ -1,0 +1,137 @@
+//! The terms of payment that come with a 402.
+//!
+//! Owns where they are looked for and what is kept of them. Must not judge whether an offer can or should be
+//! paid. A header that is present but broken ends the search: falling back to the body would let whoever
+//! can damage a header choose between two sets of terms.
+
+use super::limits::{CHALLENGE_BODY_BYTES_MAX, CHALLENGE_HEADER_BYTES_MAX};
+use super::wire::{self, Fault};
+use super::{Version, x402};
+use crate::money::{Amount, Network};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::fmt;
+
+const HEADER_PLACE: &str = "PAYMENT-REQUIRED header";
+const BODY_PLACE: &str = "body of the 402";
+
+/// One way to pay, well-formed; whether anyone here can pay it is another question.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Position in `accepts`, counted from 0, malformed entries included.
+    pub index: usize,
+    pub version: Version,
+    pub scheme: String,
+    pub network: Network,
+    /// The network as the server wrote it: a short name in version 1.
+    pub network_text: String,
+    /// `amount` (v2) or `maxAmountRequired` (v1).
+    pub amount: Amount,
+    /// The token, as the server wrote it.
+    pub asset: String,
+    /// `payTo`, as the server wrote it.
+    pub payee: String,
+    /// At least 1. What is signed is bounded by the scheme.
+    pub max_timeout_s: u64,
+    /// Members that the scheme defines; empty when absent.
+    pub extra: Map<String, Value>,
+    /// Of the offer (v1) or of the resource (v2).
+    pub description: Option<String>,
+    /// The entry of `accepts` byte for byte: version 2 servers compare what comes back.
+    pub raw: Box<RawValue>,
+}
+
+/// An entry of `accepts` that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MalformedOffer {
+    pub index: usize,
+    /// The field that is wrong, such as `amount` or `extra.name`.
+    pub field: String,
+    /// The rest of a sentence that begins with the field.
+    pub reason: String,
+    /// What could be read of the scheme and the network, for people; perhaps empty.
+    pub scheme: String,
+    pub network: String,
+}
+
+/// The terms of one 402.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    pub version: Version,
+    /// In the server's order; perhaps none.
+    pub offers: Vec<Offer>,
+    pub malformed: Vec<MalformedOffer>,
+    /// Why the server asks, or why it refused an earlier payment.
+    pub error: Option<String>,
+    /// Echoed byte for byte (v2 only).
+    pub resource: Option<Box<RawValue>>,
+    /// What the server says is being paid for. A claim, nothing is fetched from it.
+    pub resource_url: Option<String>,
+    /// Echoed byte for byte (v2 only).
+    pub extensions: Option<Box<RawValue>>,
+}
+
+/// Why a 402 has no terms that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChallengeError {
+    /// The 402 does not speak x402 at all.
+    Absent,
+    Malformed {
+        /// The header or the body.
+        place: &'static str,
+        field: String,
+        /// The rest of a sentence that begins with the field.
+        reason: String,
+    },
+}
+
+impl Challenge {
+    /// Reads the `PAYMENT-REQUIRED` header if it is present and not empty, else the body (x402 v1, and v2 as
+    /// some servers send it). A version 1 object in the header is read as version 1.
+    pub fn parse(payment_required: Option<&[u8]>, body: &[u8]) -> Result<Challenge, ChallengeError> {
+        let at =
+            |place| move |fault: Fault| ChallengeError::Malformed { place, field: fault.field, reason: fault.reason };
+        let header = payment_required.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty());
+        if let Some(value) = header {
+            let json = wire::decode_header(value, CHALLENGE_HEADER_BYTES_MAX).map_err(at(HEADER_PLACE))?;
+            return x402::read_challenge(&json).map_err(at(HEADER_PLACE));
+        }
+        let body = body.trim_ascii();
+        if !body.starts_with(b"{") {
+            return Err(ChallengeError::Absent);
+        }
+        let json = body_text(body).map_err(at(BODY_PLACE))?;
+        if !x402::is_challenge(json).map_err(at(BODY_PLACE))? {
+            return Err(ChallengeError::Absent);
+        }
+        x402::read_challenge(json).map_err(at(BODY_PLACE))
+    }
+}
+
+fn body_text(body: &[u8]) -> Result<&str, Fault> {
+    if body.len() > CHALLENGE_BODY_BYTES_MAX {
+        return Err(Fault::new("JSON", format!("is longer than {CHALLENGE_BODY_BYTES_MAX} bytes")));
+    }
+    str::from_utf8(body).map_err(|_| Fault::new("JSON", "is not UTF-8"))
+}
+
+impl fmt::Display for ChallengeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChallengeError::Absent => f.write_str(
+                "The server answered 402 without terms of payment: no PAYMENT-REQUIRED header, no x402 body.",
+            ),
+            ChallengeError::Malformed { place, field, reason } => {
+                write!(f, "The {place} is malformed: {field} {reason}.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ChallengeError {}
+
+impl fmt::Display for MalformedOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "accepts[{}].{} {}", self.index, self.field, self.reason)
+    }
+}

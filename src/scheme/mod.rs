@@ -1,0 +1,76 @@
+//! How an offer becomes a signed payload.
+//!
+//! Owns which schemes can be paid and what each signs. Pure: an offer, a time, a nonce and a key in; a
+//! payload out. Must not know policies or budgets. Every refusal begins with the field it is about, and
+//! what is signed is read from the offer again at signing, so it is never other than what was checked.
+
+pub mod evm;
+
+use crate::error::{Error, Status};
+use crate::money::TransferMethod;
+use crate::protocol::Offer;
+use crate::wallet::Wallet;
+use serde_json::Value;
+use std::fmt;
+
+/// The longest that a signature stays valid. Servers ask for days at times; a signature that can still be
+/// presented next week is a cheque left lying about.
+pub const VALIDITY_S_MAX: u64 = 3600;
+
+/// An offer that can be signed with the wallet at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payable {
+    /// Which of the wallet's keys of the offer's family.
+    pub key_index: usize,
+    pub method: TransferMethod,
+    /// The address that pays.
+    pub payer: String,
+}
+
+/// A signed payment that has not been sent. `Debug` does not show the signature.
+pub struct Authorization {
+    /// What the credential carries (x402 `payload`).
+    pub payload: Value,
+    pub payer: String,
+    pub nonce: [u8; 32],
+    /// Seconds since 1970 from which on the signature is void.
+    pub valid_before_s: u64,
+}
+
+/// Whether `offer` can be signed with `wallet`; the error is a sentence without its full stop that begins
+/// with the name of the field in the way.
+pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
+    match offer.network.namespace() {
+        "eip155" => evm::payable(offer, wallet),
+        family => Err(format!("network is {}, and nothing here can sign for the family {family}", offer.network)),
+    }
+}
+
+/// Signs what `offer` asks for, valid from before `now_s` for as long as the offer allows and at most
+/// [`VALIDITY_S_MAX`]. `nonce` must never have been used with this key. Errors are `Status::Sign`.
+pub fn authorize(
+    offer: &Offer,
+    payable: &Payable,
+    wallet: &Wallet,
+    now_s: u64,
+    nonce: [u8; 32],
+) -> Result<Authorization, Error> {
+    match offer.network.namespace() {
+        "eip155" => evm::authorize(offer, payable, wallet, now_s, nonce),
+        _ => Err(cannot_sign(&format!("network is {}, which has no signer", offer.network))),
+    }
+}
+
+fn cannot_sign(reason: &str) -> Error {
+    Error::new(Status::Sign, format!("The offer cannot be signed: {reason}."))
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorization")
+            .field("payload", &"redacted")
+            .field("payer", &self.payer)
+            .field("valid_before_s", &self.valid_before_s)
+            .finish_non_exhaustive()
+    }
+}

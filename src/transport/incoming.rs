@@ -1,0 +1,89 @@
+//! One answer: its head, and its body as a reader.
+//!
+//! Owns what becomes of the connection: read to its end the body returns it to the pool, dropped before that
+//! the body closes it. Knows no content codings. The decision: an error is final. ureq reports the end of the
+//! body when it is asked again after a truncation; here the same error comes again, so that no caller mistakes
+//! a part for the whole.
+
+use super::attempt::{Attempt, Report};
+use super::failure;
+use crate::error::{Error, Status};
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// An answer whose head has been read.
+#[derive(Debug)]
+pub struct Incoming {
+    pub status: u16,
+    /// Names in lower case, values byte for byte; in the order of first appearance, values of one name together.
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: IncomingBody,
+    pub report: Report,
+}
+
+/// The body of an answer, transfer coding removed, content coding not. May be read on any thread.
+///
+/// Errors carry a [`crate::error::Error`] (see [`Error::from_io`]); a body that ends before its announced
+/// length, its last chunk or TLS's own end is [`Status::ConnectionLost`].
+pub struct IncomingBody {
+    reader: Option<ureq::BodyReader<'static>>,
+    attempt: Arc<Attempt>,
+    expected: Option<u64>,
+    received: u64,
+    failure: Option<(Status, String)>,
+}
+
+impl IncomingBody {
+    pub(super) fn new(body: ureq::Body, attempt: Arc<Attempt>, expected: Option<u64>) -> Self {
+        IncomingBody { reader: Some(body.into_reader()), attempt, expected, received: 0, failure: None }
+    }
+
+    /// The announced length in bytes, if there is one.
+    pub fn expected(&self) -> Option<u64> {
+        self.expected
+    }
+
+    /// Bytes read so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+}
+
+impl Read for IncomingBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some((status, message)) = &self.failure {
+            return Err(Error::new(*status, message.clone()).into_io());
+        }
+        let Some(reader) = &mut self.reader else { return Ok(0) };
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        match reader.read(buffer) {
+            Ok(0) => self.reader = None,
+            Ok(bytes) => {
+                self.received += bytes as u64;
+                if self.expected == Some(self.received) {
+                    // ureq lets go of the connection when it is asked once more; nothing is received for it.
+                    let _ = reader.read(&mut [0]);
+                    self.reader = None;
+                }
+                return Ok(bytes);
+            }
+            Err(cause) => {
+                self.reader = None;
+                let error = failure::while_reading(&self.attempt, cause, self.received, self.expected);
+                self.failure = Some((error.status, error.message.clone()));
+                return Err(error.into_io());
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl fmt::Debug for IncomingBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, received, .. } = self;
+        f.debug_struct("IncomingBody").field("expected", expected).field("received", received).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+//! Where a URL leads: an endpoint to connect to, and the URI that goes into the request.
+//!
+//! Owns the reading of `http:`, `https:` and `unix:` URLs. Knows no sockets. The decision: a unix socket's URL
+//! is `unix:/path/to/socket:/http/path?query`, divided at the first `:/` (as nginx has it); its requests name
+//! the host `localhost`.
+
+use super::pool::{Endpoint, Route};
+use super::proxy::ProxyChoice;
+use crate::error::{Error, Status, printable};
+use http::Uri;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+const UNIX_HOST: &str = "localhost";
+
+pub(super) struct Target {
+    pub(super) endpoint: Endpoint,
+    /// Absolute, without user information and fragment.
+    pub(super) uri: Uri,
+    /// User name and password of the URL, decoded.
+    pub(super) credentials: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// `unix_socket` sends every request there, whatever host its URL names.
+pub(super) fn target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>) -> Result<Target, Error> {
+    match url.scheme() {
+        "http" | "https" => web_target(url, proxies, unix_socket),
+        "unix" => unix_target(url),
+        other => Err(Error::new(
+            Status::Url,
+            format!("the URL's scheme `{}` is not served: use http, https or unix", printable(other)),
+        )),
+    }
+}
+
+fn web_target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>) -> Result<Target, Error> {
+    let no_host = || Error::new(Status::Url, "the URL names no host: write it as http://host/path");
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(no_host)?;
+    let port = url.port_or_known_default().ok_or_else(no_host)?;
+    let route = match (unix_socket, proxies.for_url(url)) {
+        (Some(path), _) => Route::UnixSocket(path.to_path_buf()),
+        (None, Some(proxy)) => Route::Proxy(proxy.clone()),
+        (None, None) => Route::Direct,
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_string();
+    let credentials = credentials(url);
+    let uri = if credentials.is_some() || !url.username().is_empty() {
+        let mut bare = url.clone();
+        // Cannot fail for a URL with a host; if it did, the credentials would be refused as part of the URI.
+        let _ = bare.set_username("").and_then(|()| bare.set_password(None));
+        uri(bare.as_str())?
+    } else {
+        uri(url.as_str())?
+    };
+    Ok(Target { endpoint: Endpoint { is_https: url.scheme() == "https", host, port, route }, uri, credentials })
+}
+
+fn unix_target(url: &Url) -> Result<Target, Error> {
+    let (socket, path) = url.path().split_once(":/").unwrap_or((url.path(), ""));
+    if !socket.starts_with('/') {
+        let message = "a unix URL names a socket by its absolute path: unix:/path/to/socket:/http/path";
+        return Err(Error::new(Status::Url, message));
+    }
+    let socket = PathBuf::from(OsString::from_vec(percent_decoded(socket)));
+    let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
+    let uri = uri(&format!("http://{UNIX_HOST}/{path}{query}"))?;
+    let route = Route::UnixSocket(socket);
+    let endpoint = Endpoint { is_https: false, host: UNIX_HOST.to_string(), port: 80, route };
+    Ok(Target { endpoint, uri, credentials: None })
+}
+
+fn credentials(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    Some((percent_decoded(url.username()), percent_decoded(url.password().unwrap_or_default())))
+}
+
+fn uri(text: &str) -> Result<Uri, Error> {
+    let text = text.split('#').next().unwrap_or(text);
+    text.parse::<Uri>().map_err(|cause| {
+        let message = format!("the URL cannot be sent in a request ({cause}): percent-encode its special characters");
+        Error::new(Status::Url, message).with_cause(cause)
+    })
+}
+
+/// RFC 3986 §2.1; a `%` without two hex digits stands for itself.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match (byte, digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high * 16 + low).unwrap_or(*byte));
+                at += 3;
+            }
+            _ => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target_of(text: &str) -> Result<Target, Error> {
+        target(&Url::parse(text).unwrap(), &ProxyChoice::None, None)
+    }
+
+    #[test]
+    fn web_urls() {
+        let found = target_of("https://u%40x:p%3a@[::1]:8443/a?b=c#d").unwrap();
+        assert_eq!(found.uri, "https://[::1]:8443/a?b=c");
+        assert_eq!(found.credentials, Some((b"u@x".to_vec(), b"p:".to_vec())));
+        let expected = Endpoint { is_https: true, host: "::1".to_string(), port: 8443, route: Route::Direct };
+        assert_eq!(found.endpoint, expected);
+        assert_eq!(target_of("http://example.org").unwrap().endpoint.port, 80);
+    }
+
+    #[test]
+    fn unix_urls() {
+        let found = target_of("unix:/run/a%20b.sock:/v1/items?x=/y:/z").unwrap();
+        assert_eq!(found.endpoint.route, Route::UnixSocket(PathBuf::from("/run/a b.sock")));
+        assert_eq!(found.uri, "http://localhost/v1/items?x=/y:/z");
+        assert_eq!(target_of("unix:/run/a.sock").unwrap().uri, "http://localhost/");
+        assert_eq!(target_of("unix:relative").err().map(|error| error.status), Some(Status::Url));
+        assert_eq!(target_of("ftp://host/").err().map(|error| error.status), Some(Status::Url));
+    }
+}

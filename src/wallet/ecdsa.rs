@@ -1,0 +1,63 @@
+//! Recoverable secp256k1 signatures (RFC 6979 nonces, low s).
+//!
+//! Owns the one signing context of the process and the only `unsafe` code of the wallet. The safe calls of
+//! the `secp256k1` crate randomise their context anew after every signature, which doubles its cost, and
+//! offer no way to leave that out. Here the context is randomised once, when it is created, which is what
+//! libsecp256k1 asks for; its constant-time arithmetic does not depend on it.
+
+use super::secret::Secret;
+use crate::error::{Error, Status};
+use crate::world::World;
+use once_cell::sync::OnceCell;
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Secp256k1, SignOnly, ffi};
+use zeroize::Zeroizing;
+
+static CONTEXT: OnceCell<Secp256k1<SignOnly>> = OnceCell::new();
+
+/// Creates the context if this is its first use.
+pub(super) fn context() -> Result<&'static Secp256k1<SignOnly>, Error> {
+    CONTEXT.get_or_try_init(|| {
+        let mut seed = Zeroizing::new([0_u8; 32]);
+        World::system().entropy.fill(seed.as_mut_slice())?;
+        let mut context = Secp256k1::signing_only();
+        context.seeded_randomize(&seed);
+        Ok(context)
+    })
+}
+
+/// r, s and the recovery bit as 27 or 28. The secret must be a valid key: 1 to the curve's order less 1.
+pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> Result<[u8; 65], Error> {
+    let context = context()?;
+    let mut raw = ffi::recovery::RecoverableSignature::new();
+    // SAFETY: the context lives for ever, was made for signing, and is only read by this call; `digest` and
+    // the secret are 32 readable bytes each and `raw` is a writable signature, all for longer than the call.
+    // No nonce function and no nonce data (null) is libsecp256k1's documented way to ask for RFC 6979.
+    let signed = unsafe {
+        ffi::recovery::secp256k1_ecdsa_sign_recoverable(
+            context.ctx().as_ptr(),
+            &mut raw,
+            digest.as_ptr(),
+            secret.bytes().as_ptr(),
+            None,
+            std::ptr::null(),
+        )
+    };
+    if signed != 1 {
+        return Err(Error::new(Status::Sign, "The key could not sign: libsecp256k1 refused it."));
+    }
+    let (recovery, r_and_s) = RecoverableSignature::from(raw).serialize_compact();
+    let v = match recovery {
+        RecoveryId::Zero => 27,
+        RecoveryId::One => 28,
+        // r beyond the curve's order: a chance of 2^-127, and no EVM chain can verify it.
+        RecoveryId::Two | RecoveryId::Three => {
+            return Err(Error::new(Status::Sign, "The signature cannot be expressed for EVM; sign a new nonce."));
+        }
+    };
+    let mut signature = [0_u8; 65];
+    let (head, last) = signature.split_at_mut(64);
+    head.copy_from_slice(&r_and_s);
+    last.fill(v);
+    Ok(signature)
+}

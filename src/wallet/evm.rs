@@ -1,0 +1,171 @@
+//! A key for EVM chains.
+//!
+//! Owns the reading of its text and its address. Must not know what it signs: it takes a 32-byte digest. An
+//! error about a key says what is wrong and where, and never what was written there.
+
+use super::ecdsa;
+use super::secret::Secret;
+use crate::error::{Error, Status};
+use crate::money::EvmAddress;
+use alloy_primitives::Address;
+use secp256k1::{PublicKey, SecretKey};
+use std::fmt;
+use std::sync::Arc;
+
+const KEY_DIGITS: usize = 64;
+
+/// A secp256k1 private key and its address. Clones share the secret.
+#[derive(Clone)]
+pub struct EvmKey(Arc<Inner>);
+
+struct Inner {
+    secret: Secret,
+    address: EvmAddress,
+    address_text: String,
+}
+
+impl EvmKey {
+    /// Reads 64 hexadecimal digits, with or without `0x`.
+    pub fn from_hex(text: &str) -> Result<EvmKey, Error> {
+        let secret = secret_from_hex(text)?;
+        ecdsa::context()?;
+        let address = address_of(&secret)?;
+        Ok(EvmKey(Arc::new(Inner { secret, address, address_text: address.to_string() })))
+    }
+
+    /// EIP-55.
+    pub fn address(&self) -> &str {
+        &self.0.address_text
+    }
+
+    pub fn address_bytes(&self) -> [u8; 20] {
+        self.0.address.bytes()
+    }
+
+    /// r, s and v (27 or 28): deterministic (RFC 6979), low s. Errors are `Status::Sign`.
+    pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<[u8; 65], Error> {
+        ecdsa::sign(&self.0.secret, digest)
+    }
+}
+
+impl fmt::Debug for EvmKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EvmKey({}, {:?})", self.0.address_text, self.0.secret)
+    }
+}
+
+fn secret_from_hex(text: &str) -> Result<Secret, Error> {
+    let fail = |message: String| Error::new(Status::Key, message);
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let length = digits.chars().count();
+    if length != KEY_DIGITS {
+        return Err(fail(format!(
+            "The private key has {length} characters; give {KEY_DIGITS} hexadecimal digits, with or without 0x."
+        )));
+    }
+    let mut secret = Secret::empty();
+    for (position, character) in digits.chars().enumerate() {
+        let Some(value) = character.to_digit(16) else {
+            return Err(fail(format!(
+                "The private key has something other than a hexadecimal digit at digit {} of {KEY_DIGITS}.",
+                position + 1
+            )));
+        };
+        if let Some(byte) = secret.bytes_mut().get_mut(position / 2) {
+            // A hexadecimal digit is at most 15, so it fits the half byte.
+            *byte = (*byte << 4) | value as u8;
+        }
+    }
+    if secret.bytes().iter().all(|byte| *byte == 0) {
+        return Err(fail("The private key is zero, which is not a key; check where it was read from.".into()));
+    }
+    Ok(secret)
+}
+
+fn address_of(secret: &Secret) -> Result<EvmAddress, Error> {
+    let mut key = SecretKey::from_secret_bytes(*secret.bytes()).map_err(|_| {
+        Error::new(Status::Key, "The private key is not below the order of secp256k1; check where it was read from.")
+    })?;
+    let public = PublicKey::from_secret_key(&key).serialize_uncompressed();
+    key.non_secure_erase();
+    let [_, point @ ..] = public;
+    Ok(EvmAddress::from_bytes(Address::from_raw_public_key(&point).into_array()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    /// Account 0 of the well-known development mnemonic.
+    const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+    const ORDER: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+
+    #[test]
+    fn the_address_follows_from_the_key() {
+        let upper = KEY[2..].to_uppercase();
+        for text in [KEY, &KEY[2..], &upper, &format!("0X{upper}")] {
+            let key = EvmKey::from_hex(text).unwrap();
+            assert_eq!(key.address(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+            assert_eq!(EvmAddress::from_bytes(key.address_bytes()).to_string(), key.address());
+        }
+        let one = EvmKey::from_hex(&format!("{:0>64}", "1")).unwrap();
+        assert_eq!(one.address(), "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf");
+    }
+
+    #[test]
+    fn each_wrong_key_has_its_own_sentence_and_is_never_repeated() {
+        let long = format!("{KEY}0");
+        let bad_digit = KEY.replacen('b', "g", 1);
+        let not_ascii = KEY.replacen('b', "é", 1);
+        let above_order = ORDER.replacen("4141", "4142", 1);
+        let zero = "0".repeat(64);
+        let cases = [
+            ("", "has 0 characters"),
+            (&KEY[..65], "has 63 characters"),
+            (&long, "has 65 characters"),
+            (&bad_digit, "at digit 7 of 64"),
+            (&not_ascii, "at digit 7 of 64"),
+            (&zero, "is zero"),
+            (ORDER, "order of secp256k1"),
+            (&above_order, "order of secp256k1"),
+        ];
+        for (text, expected) in cases {
+            let error = EvmKey::from_hex(text).unwrap_err();
+            assert_eq!(error.status, Status::Key);
+            assert!(error.message.contains(expected), "{:?} does not say {expected:?}", error.message);
+            let shown = format!("{error} {error:?}").to_lowercase();
+            for start in 0..text.len().saturating_sub(6) {
+                if let Some(part) = text.get(start..start + 6) {
+                    assert!(!shown.contains(&part.to_lowercase()), "{shown:?} repeats the key");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_address_and_no_secret() {
+        let key = EvmKey::from_hex(KEY).unwrap();
+        let shown = format!("{key:?} {:?}", crate::wallet::Wallet { evm: vec![key.clone()] });
+        assert!(shown.contains(key.address()) && shown.contains("redacted") && !shown.contains("ac0974"));
+    }
+
+    /// The safe interface of the same library is the oracle: same nonces, same low s, same recovery bit.
+    #[test]
+    fn signatures_equal_those_of_the_safe_interface() {
+        let key = EvmKey::from_hex(KEY).unwrap();
+        let mut secret = [0; 32];
+        secret.copy_from_slice(key.0.secret.bytes());
+        let oracle_key = SecretKey::from_secret_bytes(secret).unwrap();
+        for round in 0_u32..50 {
+            let digest = keccak256(round.to_be_bytes()).0;
+            let message = secp256k1::Message::from_digest(digest);
+            let oracle = secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(message, &oracle_key);
+            let (recovery, r_and_s) = oracle.serialize_compact();
+            let signature = key.sign_digest(&digest).unwrap();
+            assert_eq!(signature[..64], r_and_s);
+            assert_eq!(signature[64], 27 + recovery.to_u8());
+            assert!(signature[32] < 0x80, "s is not low");
+        }
+    }
+}

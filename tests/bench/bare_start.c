@@ -1,0 +1,14 @@
+/* bare_start URL: one paid GET from process start, with raw sockets; says `paid` when the answer is there. */
+#include "eip3009.h"
+
+static struct raw raw;
+static struct payer payer;
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) die("usage: bare_start URL");
+    payer_new(&payer, TEST_KEY);
+    raw_connect(&raw, argv[1]);
+    paid_get(&raw, &payer);
+    return write(1, "paid\n", 5) == 5 ? 0 : 1;
+}

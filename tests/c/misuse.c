@@ -1,0 +1,428 @@
+/* misuse.c: every function of the header with every handle and pointer it must refuse.
+ *
+ * One row a function, one column a kind of wrong handle: NULL, freed, of another noun, invented. Nothing here may crash,
+ * and nothing may be written but the cleared outputs. */
+#include "check.h"
+#include "server.h"
+
+enum { ERROR, WALLET, POLICY, CONFIG, CLIENT, REQUEST, RESPONSE, PAYMENT, NOUNS };
+
+static void *live[NOUNS];
+static void *freed[NOUNS];
+
+/* ---- functions that answer with a status: `handle` is the one under test, the rest is good ---------------------- */
+
+static int32_t some_read(void *userdata, uint8_t *buffer, size_t cap, size_t *len)
+{
+    (void)userdata, (void)buffer, (void)cap;
+    *len = 0;
+    return 0;
+}
+static int32_t some_chunk(void *userdata, const uint8_t *data, size_t len)
+{
+    (void)userdata, (void)data, (void)len;
+    return 0;
+}
+static int32_t some_progress(void *userdata, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    (void)userdata, (void)a, (void)b, (void)c, (void)d;
+    return 0;
+}
+static int32_t some_approve(void *userdata, const char *offer, size_t len)
+{
+    (void)userdata, (void)offer, (void)len;
+    return 0;
+}
+static void some_log(void *userdata, int32_t level, const char *line, size_t len)
+{
+    (void)userdata, (void)level, (void)line, (void)len;
+}
+
+static const char *const POISON = "not cleared";
+static const char *text_out;
+static const char *text_out2;
+static const uint8_t *data_out;
+static char *json_out;
+static size_t len_out;
+static x402_client *client_out;
+static x402_response *response_out;
+static uint8_t byte;
+
+typedef x402_status call(void *handle, x402_error **error);
+#define CALL(name, expression)                                                                                         \
+    static x402_status name(void *handle, x402_error **error) { return expression; }
+
+CALL(wallet_add_evm_key, x402_wallet_add_evm_key(handle, TEST_KEY, error))
+CALL(wallet_address, x402_wallet_address(handle, "eip155", 0, &text_out, error))
+CALL(policy_max_per_payment, x402_policy_max_per_payment(handle, "0.10 USD", error))
+CALL(policy_budget, x402_policy_budget(handle, "all", 0, "1.00 USD", error))
+CALL(policy_allow, x402_policy_allow(handle, "network", "eip155:*", error))
+CALL(policy_prefer, x402_policy_prefer(handle, "network", "eip155:*", error))
+CALL(policy_approve, x402_policy_approve(handle, some_approve, NULL, error))
+CALL(config_wallet, x402_config_wallet(handle, live[WALLET], error))
+CALL(config_wallet_wallet, x402_config_wallet(live[CONFIG], handle, error))
+CALL(config_policy, x402_config_policy(handle, live[POLICY], error))
+CALL(config_policy_policy, x402_config_policy(live[CONFIG], handle, error))
+CALL(config_set, x402_config_set(handle, "user_agent", "test", error))
+CALL(config_log, x402_config_log(handle, some_log, NULL, error))
+CALL(client_new, x402_client_new(handle, &client_out, error))
+CALL(client_get, x402_client_get(handle, "http://127.0.0.1:9/", &response_out, error))
+CALL(client_post, x402_client_post(handle, "http://127.0.0.1:9/", "text/plain", &byte, 1, &response_out, error))
+CALL(client_send, x402_client_send(handle, live[REQUEST], &response_out, error))
+CALL(client_send_request, x402_client_send(live[CLIENT], handle, &response_out, error))
+CALL(client_quote_json, x402_client_quote_json(handle, live[REQUEST], &json_out, error))
+CALL(client_quote_json_request, x402_client_quote_json(live[CLIENT], handle, &json_out, error))
+CALL(request_header, x402_request_header(handle, "X-Name", "value", error))
+CALL(request_body_bytes, x402_request_body_bytes(handle, &byte, 1, error))
+CALL(request_body_file, x402_request_body_file(handle, "/dev/null", error))
+CALL(request_body_reader, x402_request_body_reader(handle, some_read, NULL, NULL, 0, error))
+CALL(request_progress, x402_request_progress(handle, some_progress, NULL, error))
+CALL(request_set, x402_request_set(handle, "total_timeout_ms", "1000", error))
+CALL(response_header_at, x402_response_header_at(handle, 0, &text_out, &text_out2, &len_out, error))
+CALL(response_read, x402_response_read(handle, &byte, 1, &len_out, error))
+CALL(response_each, x402_response_each(handle, some_chunk, NULL, error))
+CALL(response_read_all, x402_response_read_all(handle, 1, &data_out, &len_out, error))
+
+static const struct {
+    const char *name;
+    int noun;
+    call *call;
+} CALLS[] = {
+    {"wallet_add_evm_key", WALLET, wallet_add_evm_key},
+    {"wallet_address", WALLET, wallet_address},
+    {"policy_max_per_payment", POLICY, policy_max_per_payment},
+    {"policy_budget", POLICY, policy_budget},
+    {"policy_allow", POLICY, policy_allow},
+    {"policy_prefer", POLICY, policy_prefer},
+    {"policy_approve", POLICY, policy_approve},
+    {"config_wallet", CONFIG, config_wallet},
+    {"config_wallet, its wallet", WALLET, config_wallet_wallet},
+    {"config_policy", CONFIG, config_policy},
+    {"config_policy, its policy", POLICY, config_policy_policy},
+    {"config_set", CONFIG, config_set},
+    {"config_log", CONFIG, config_log},
+    {"client_new", CONFIG, client_new},
+    {"client_get", CLIENT, client_get},
+    {"client_post", CLIENT, client_post},
+    {"client_send", CLIENT, client_send},
+    {"client_send, its request", REQUEST, client_send_request},
+    {"client_quote_json", CLIENT, client_quote_json},
+    {"client_quote_json, its request", REQUEST, client_quote_json_request},
+    {"request_header", REQUEST, request_header},
+    {"request_body_bytes", REQUEST, request_body_bytes},
+    {"request_body_file", REQUEST, request_body_file},
+    {"request_body_reader", REQUEST, request_body_reader},
+    {"request_progress", REQUEST, request_progress},
+    {"request_set", REQUEST, request_set},
+    {"response_header_at", RESPONSE, response_header_at},
+    {"response_read", RESPONSE, response_read},
+    {"response_each", RESPONSE, response_each},
+    {"response_read_all", RESPONSE, response_read_all},
+};
+
+/* ---- getters: true if they gave what the header promises for a handle that is not alive ------------------------- */
+
+typedef int getter(void *handle);
+#define GETTER(name, expression)                                                                                       \
+    static int name(void *handle) { return expression; }
+
+GETTER(error_status, x402_error_status(handle) == (handle ? X402_ERROR_HANDLE : X402_OK))
+GETTER(error_message, strstr(x402_error_message(handle), "handle") != NULL)
+GETTER(error_money, x402_error_money(handle) == X402_MONEY_UNKNOWN)
+GETTER(error_retry, strcmp(x402_error_retry(handle), "never") == 0)
+GETTER(error_callback_value, x402_error_callback_value(handle) == 0)
+GETTER(error_payment, x402_error_payment(handle) == NULL)
+GETTER(response_status, x402_response_status(handle) == 0)
+GETTER(response_header, x402_response_header(handle, "Content-Type", &len_out) == NULL && len_out == 0)
+GETTER(response_header_count, x402_response_header_count(handle) == 0)
+GETTER(response_url, x402_response_url(handle) == NULL)
+GETTER(response_money, x402_response_money(handle) == X402_MONEY_UNKNOWN)
+GETTER(response_payment, x402_response_payment(handle) == NULL)
+GETTER(payment_amount, x402_payment_amount(handle) == NULL)
+GETTER(payment_asset, x402_payment_asset(handle) == NULL)
+GETTER(payment_network, x402_payment_network(handle) == NULL)
+GETTER(payment_payee, x402_payment_payee(handle) == NULL)
+GETTER(payment_transaction, x402_payment_transaction(handle) == NULL)
+GETTER(payment_refusal, x402_payment_refusal(handle) == NULL)
+GETTER(payment_json, x402_payment_json(handle) == NULL)
+GETTER(request_cancel, x402_request_cancel(handle) == X402_ERROR_HANDLE)
+
+static const struct {
+    const char *name;
+    int noun;
+    getter *get;
+} GETTERS[] = {
+    {"error_status", ERROR, error_status},
+    {"error_message", ERROR, error_message},
+    {"error_money", ERROR, error_money},
+    {"error_retry", ERROR, error_retry},
+    {"error_callback_value", ERROR, error_callback_value},
+    {"error_payment", ERROR, error_payment},
+    {"response_status", RESPONSE, response_status},
+    {"response_header", RESPONSE, response_header},
+    {"response_header_count", RESPONSE, response_header_count},
+    {"response_url", RESPONSE, response_url},
+    {"response_money", RESPONSE, response_money},
+    {"response_payment", RESPONSE, response_payment},
+    {"payment_amount", PAYMENT, payment_amount},
+    {"payment_asset", PAYMENT, payment_asset},
+    {"payment_network", PAYMENT, payment_network},
+    {"payment_payee", PAYMENT, payment_payee},
+    {"payment_transaction", PAYMENT, payment_transaction},
+    {"payment_refusal", PAYMENT, payment_refusal},
+    {"payment_json", PAYMENT, payment_json},
+    {"request_cancel", REQUEST, request_cancel},
+};
+
+/* ---- the wrong handles of one noun ------------------------------------------------------------------------------ */
+
+#define WRONG_MAX (NOUNS + 8)
+static int on_the_stack_of_the_program;
+
+static size_t wrong_handles(int noun, void *wrong[WRONG_MAX])
+{
+    uintptr_t good = (uintptr_t)live[noun];
+    const uintptr_t invented[] = {1, 4096, UINTPTR_MAX, (uintptr_t)&on_the_stack_of_the_program,
+                                  good ^ (uintptr_t)1 << 40, good | 0x3fffff};
+    size_t count = 0;
+    wrong[count++] = NULL;
+    wrong[count++] = freed[noun];
+    for (int other = 0; other < NOUNS; other++)
+        if (other != noun)
+            wrong[count++] = live[other];
+    for (size_t i = 0; i < sizeof invented / sizeof *invented && count < WRONG_MAX; i++)
+        wrong[count++] = (void *)invented[i];
+    return count;
+}
+
+static void poison(void)
+{
+    text_out = text_out2 = POISON;
+    data_out = &byte;
+    json_out = (char *)&byte;
+    len_out = 77;
+    client_out = live[CLIENT];
+    response_out = live[RESPONSE];
+}
+
+/* Each output is as it was, or cleared: never half an answer. */
+static int outputs_are_clear(void)
+{
+    return (!text_out || text_out == POISON) && (!text_out2 || text_out2 == POISON) && (!data_out || data_out == &byte) &&
+           (!json_out || json_out == (char *)&byte) && (!len_out || len_out == 77) &&
+           (!client_out || client_out == live[CLIENT]) && (!response_out || response_out == live[RESPONSE]);
+}
+
+static void wrong_handles_are_refused(void)
+{
+    x402_error *error = NULL;
+    void *wrong[WRONG_MAX];
+    for (size_t i = 0; i < sizeof CALLS / sizeof *CALLS; i++) {
+        size_t count = wrong_handles(CALLS[i].noun, wrong);
+        for (size_t w = 0; w < count; w++) {
+            poison();
+            EXPECT(X402_ERROR_HANDLE, CALLS[i].call(wrong[w], &error));
+            CHECK(outputs_are_clear(), "x402_%s wrote an output", CALLS[i].name);
+            CHECK(CALLS[i].call(wrong[w], NULL) == X402_ERROR_HANDLE, "x402_%s without an error output", CALLS[i].name);
+        }
+    }
+    for (size_t i = 0; i < sizeof GETTERS / sizeof *GETTERS; i++) {
+        size_t count = wrong_handles(GETTERS[i].noun, wrong);
+        for (size_t w = 0; w < count; w++)
+            CHECK(GETTERS[i].get(wrong[w]), "x402_%s with wrong handle %zu", GETTERS[i].name, w);
+    }
+}
+
+static void free_refuses_what_is_not_its_own(void)
+{
+    uint64_t before = x402_live_handles();
+    void *wrong[WRONG_MAX];
+    for (int noun = 0; noun < NOUNS; noun++) {
+        size_t count = wrong_handles(noun, wrong);
+        for (size_t w = 0; w < count; w++) {
+            switch (noun) {
+            case ERROR: x402_error_free(wrong[w]); break;
+            case WALLET: x402_wallet_free(wrong[w]); break;
+            case POLICY: x402_policy_free(wrong[w]); break;
+            case CONFIG: x402_config_free(wrong[w]); break;
+            case CLIENT: x402_client_free(wrong[w]); break;
+            case REQUEST: x402_request_free(wrong[w]); break;
+            case RESPONSE: x402_response_free(wrong[w]); break;
+            default: break;
+            }
+        }
+    }
+    x402_string_free(NULL);
+    x402_string_free((char *)&on_the_stack_of_the_program);
+    CHECK(x402_live_handles() == before, "a wrong free ended a handle");
+}
+
+/* ---- NULL and malformed arguments beside a good handle ---------------------------------------------------------- */
+
+static void wallets_and_policies_refuse(void)
+{
+    x402_error *error = NULL;
+    const char *address;
+    void *wallet = live[WALLET], *policy = live[POLICY];
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_new(NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_key(wallet, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "", &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0xabc", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_key(wallet, "\xff\xfe", &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0x0000000000000000000000000000000000000000000000000000000000000000", &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, NULL, 0, &address, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "eip155", 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "eip155", 99, &address, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "no family", 0, &address, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_new(NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_max_per_payment(policy, NULL, &error));
+    EXPECT(X402_ERROR_AMOUNT, x402_policy_max_per_payment(policy, "a lot", &error));
+    EXPECT(X402_ERROR_AMOUNT, x402_policy_max_per_payment(policy, "-1 USD", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_budget(policy, NULL, 0, "1 USD", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_budget(policy, "all", 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_budget(policy, "planet", 0, "1.00 USD", &error));
+    EXPECT(X402_ERROR_AMOUNT, x402_policy_budget(policy, "all", 0, "1e3 USD", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_allow(policy, NULL, "x", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_allow(policy, "network", NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_allow(policy, "colour", "x", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_prefer(policy, NULL, "x", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_prefer(policy, "network", NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_prefer(policy, "colour", "x", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_policy_approve(policy, NULL, NULL, &error));
+}
+
+static void configs_and_clients_refuse(void)
+{
+    x402_error *error = NULL;
+    x402_response *response;
+    char *json;
+    void *config = live[CONFIG], *client = live[CLIENT], *request = live[REQUEST];
+    EXPECT(X402_ERROR_ARGUMENT, x402_config_new(NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_config_set(config, NULL, "1", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_config_set(config, "user_agent", NULL, &error));
+    EXPECT(X402_ERROR_SETTING, x402_config_set(config, "no_such_setting", "1", &error));
+    EXPECT(X402_ERROR_SETTING, x402_config_set(config, "total_timeout_ms", "soon", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_config_log(config, NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_new(config, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_get(client, NULL, &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_get(client, "http://127.0.0.1:9/", NULL, &error));
+    EXPECT(X402_ERROR_URL, x402_client_get(client, "", &response, &error));
+    EXPECT(X402_ERROR_URL, x402_client_get(client, "no url", &response, &error));
+    EXPECT(X402_ERROR_URL, x402_client_get(client, "gopher://example.com/", &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_get(client, "http://example.com/\xff", &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_post(client, "http://127.0.0.1:9/", NULL, NULL, 1, &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_post(client, "http://127.0.0.1:9/", NULL, &byte, SIZE_MAX, &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_post(client, NULL, NULL, &byte, 1, &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_post(client, "http://127.0.0.1:9/", NULL, &byte, 1, NULL, &error));
+    EXPECT(X402_ERROR_HEADER, x402_client_post(client, "http://127.0.0.1:9/", "a\r\nb: c", &byte, 1, &response, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_send(client, request, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_quote_json(client, request, NULL, &error));
+    response = live[RESPONSE];
+    CHECK(x402_client_get(client, "no url", &response, NULL) == X402_ERROR_URL, "status");
+    CHECK(response == NULL, "a handle output is NULL after a failure");
+    (void)json;
+}
+
+static void requests_and_responses_refuse(void)
+{
+    x402_error *error = NULL;
+    x402_request *other;
+    const char *name, *value;
+    const uint8_t *data;
+    size_t len;
+    void *request = live[REQUEST], *response = live[RESPONSE];
+    const char *const bad_names[] = {"", "a b", "a:b", "a\r\nb", "\xc3\xa4", "a\x7f"};
+    const char *const bad_values[] = {"a\r\nb: c", "a\nb", "a\rb", "a\x01", "a\x7f"};
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_new(NULL, "http://a/", &other, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_new("GET", NULL, &other, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_new("GET", "http://a/", NULL, &error));
+    EXPECT(X402_ERROR_METHOD, x402_request_new("", "http://a/", &other, &error));
+    EXPECT(X402_ERROR_METHOD, x402_request_new("GE T", "http://a/", &other, &error));
+    EXPECT(X402_ERROR_METHOD, x402_request_new("GET\r\n", "http://a/", &other, &error));
+    EXPECT(X402_ERROR_URL, x402_request_new("GET", "/path", &other, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_header(request, NULL, "v", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_header(request, "X-Name", NULL, &error));
+    for (size_t i = 0; i < sizeof bad_names / sizeof *bad_names; i++)
+        EXPECT(X402_ERROR_HEADER, x402_request_header(request, bad_names[i], "v", &error));
+    for (size_t i = 0; i < sizeof bad_values / sizeof *bad_values; i++)
+        EXPECT(X402_ERROR_HEADER, x402_request_header(request, "X-Name", bad_values[i], &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_body_bytes(request, NULL, 1, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_body_bytes(request, &byte, SIZE_MAX, &error));
+    EXPECT(X402_OK, x402_request_body_bytes(request, NULL, 0, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_body_file(request, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_body_reader(request, NULL, NULL, NULL, 0, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_progress(request, NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_set(request, NULL, "1", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_request_set(request, "total_timeout_ms", NULL, &error));
+    EXPECT(X402_ERROR_SETTING, x402_request_set(request, "no_such_setting", "1", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_header_at(response, 0, NULL, &value, &len, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_header_at(response, 0, &name, NULL, &len, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_header_at(response, 9999, &name, &value, &len, &error));
+    EXPECT(X402_OK, x402_response_header_at(response, 0, &name, &value, NULL, &error));
+    CHECK(x402_response_header(response, NULL, NULL) == NULL, "a NULL name");
+    CHECK(x402_response_header(response, "X-Not-There", NULL) == NULL, "a header that is not there");
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_read(response, NULL, 1, &len, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_read(response, &byte, 0, &len, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_read(response, &byte, 1, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_each(response, NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_read_all(response, 1, NULL, &len, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_response_read_all(response, 1, &data, NULL, &error));
+}
+
+/* ---- */
+
+static void make_all(const server *server, void *made[NOUNS])
+{
+    x402_error *error = NULL;
+    x402_wallet *wallet;
+    x402_policy *policy;
+    x402_config *config;
+    x402_client *client;
+    x402_request *request;
+    x402_response *response;
+    NEED(x402_wallet_new(&wallet, &error));
+    NEED(x402_wallet_add_evm_key(wallet, TEST_KEY, &error));
+    NEED(x402_policy_new(&policy, &error));
+    NEED(x402_config_new(&config, &error));
+    NEED(x402_config_wallet(config, wallet, &error));
+    NEED(x402_client_new(config, &client, &error));
+    NEED(x402_request_new("POST", server_path(server, "/free-upload"), &request, &error));
+    NEED(x402_client_get(client, server_path(server, "/weather"), &response, &error));
+    x402_config_set(NULL, NULL, NULL, &error);
+    made[ERROR] = error, made[WALLET] = wallet, made[POLICY] = policy, made[CONFIG] = config, made[CLIENT] = client;
+    made[REQUEST] = request, made[RESPONSE] = response;
+    made[PAYMENT] = (void *)(uintptr_t)x402_response_payment(response);
+    CHECK(made[PAYMENT] != NULL && made[ERROR] != NULL, "a payment and an error to test with");
+}
+
+static void free_all(void *made[NOUNS])
+{
+    x402_client_free(made[CLIENT]);
+    x402_wallet_free(made[WALLET]);
+    x402_response_free(made[RESPONSE]);
+    x402_config_free(made[CONFIG]);
+    x402_request_free(made[REQUEST]);
+    x402_policy_free(made[POLICY]);
+    x402_error_free(made[ERROR]);
+}
+
+int main(void)
+{
+    server server = server_start(NULL, 0);
+    make_all(&server, freed);
+    free_all(freed);
+    CHECK(x402_live_handles() == 0, "all are freed, the lent payment with its response");
+    make_all(&server, live);
+    wrong_handles_are_refused();
+    free_refuses_what_is_not_its_own();
+    wallets_and_policies_refuse();
+    configs_and_clients_refuse();
+    requests_and_responses_refuse();
+    SAME_TEXT(x402_status_name(X402_ERROR_HANDLE), "X402_ERROR_HANDLE");
+    SAME_TEXT(x402_status_name((x402_status)-5), "X402_ERROR_?");
+    free_all(live);
+    free_all(live);
+    server_stop(&server);
+    return finish("misuse");
+}

@@ -1,0 +1,246 @@
+/* threads.c: what the header says about threads: clients are shared, requests are not, cancel comes from anywhere. */
+#include "setup.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define THREADS 8
+#define CALLS_EACH 10
+/* A cancel takes effect within 50 ms; the rest is for a busy machine and for valgrind. */
+#define CANCEL_MS_MAX 1000
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* ---- one client, many threads ---- */
+
+typedef struct shared {
+    const server *server;
+    x402_client *client;
+    int paid[THREADS];
+} shared;
+
+typedef struct worker {
+    shared *shared;
+    int index;
+} worker;
+
+static void *pay_often(void *argument)
+{
+    worker *self = argument;
+    char url[512];
+    snprintf(url, sizeof url, "%s/weather", self->shared->server->url);
+    for (int i = 0; i < CALLS_EACH; i++) {
+        x402_response *response;
+        if (x402_client_get(self->shared->client, url, &response, NULL) == X402_OK)
+            self->shared->paid[self->index] += x402_response_money(response) == X402_MONEY_PAID;
+        x402_response_free(response);
+    }
+    return NULL;
+}
+
+static void a_client_is_shared(const server *server)
+{
+    shared shared = {server, client_with(NULL, NULL, NULL), {0}};
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (worker){&shared, i};
+        pthread_create(&threads[i], NULL, pay_often, &workers[i]);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(shared.paid[i] == CALLS_EACH, "thread %d paid %d times", i, shared.paid[i]);
+    }
+    x402_client_free(shared.client);
+}
+
+/* ---- a request in use ---- */
+
+typedef struct intruder {
+    x402_client *client;
+    x402_request *request;
+    x402_status header, send, body;
+    int gave;
+} intruder;
+
+static void *send_it_too(void *argument)
+{
+    intruder *self = argument;
+    x402_response *response;
+    self->send = x402_client_send(self->client, self->request, &response, NULL);
+    return NULL;
+}
+
+static int32_t read_and_intrude(void *userdata, uint8_t *buffer, size_t cap, size_t *len)
+{
+    intruder *self = userdata;
+    pthread_t thread;
+    (void)cap;
+    *len = 0;
+    if (self->gave)
+        return 0;
+    self->gave = 1;
+    self->header = x402_request_header(self->request, "X-Late", "1", NULL);
+    self->body = x402_request_body_bytes(self->request, (const uint8_t *)"x", 1, NULL);
+    pthread_create(&thread, NULL, send_it_too, self);
+    pthread_join(thread, NULL);
+    buffer[0] = 'a';
+    *len = 1;
+    return 0;
+}
+
+static void a_request_in_use_is_busy(const server *server)
+{
+    x402_error *error = NULL;
+    x402_response *response;
+    intruder self = {.client = client_with(NULL, NULL, NULL)};
+    NEED(x402_request_new("POST", server_path(server, "/upload"), &self.request, &error));
+    NEED(x402_request_body_reader(self.request, read_and_intrude, NULL, &self, 1, &error));
+    NEED(x402_client_send(self.client, self.request, &response, &error));
+    CHECK(self.header == X402_ERROR_BUSY, "header from its own callback: %s", x402_status_name(self.header));
+    CHECK(self.body == X402_ERROR_BUSY, "body from its own callback: %s", x402_status_name(self.body));
+    CHECK(self.send == X402_ERROR_BUSY, "send from another thread: %s", x402_status_name(self.send));
+    CHECK(x402_response_status(response) == 200, "and the call went on: %u", x402_response_status(response));
+    x402_response_free(response);
+    x402_request_free(self.request);
+    x402_client_free(self.client);
+}
+
+/* ---- cancel ---- */
+
+typedef struct canceller {
+    x402_request *request;
+    double at_ms;
+    int free_too;
+} canceller;
+
+static void *cancel_soon(void *argument)
+{
+    canceller *self = argument;
+    struct timespec wait = {0, 100 * 1000 * 1000};
+    nanosleep(&wait, NULL);
+    self->at_ms = now_ms();
+    if (x402_request_cancel(self->request) != X402_OK)
+        self->at_ms = -1e9;
+    if (self->free_too)
+        x402_request_free(self->request);
+    return NULL;
+}
+
+static void cancelled_while_it_waits(const server *server, const char *path, int free_too)
+{
+    x402_error *error = NULL;
+    x402_response *response;
+    x402_client *client = client_with(NULL, NULL, NULL);
+    canceller self = {.free_too = free_too};
+    pthread_t thread;
+    double late;
+    NEED(x402_request_new("GET", server_path(server, path), &self.request, &error));
+    pthread_create(&thread, NULL, cancel_soon, &self);
+    EXPECT(X402_ERROR_CANCELLED, x402_client_send(client, self.request, &response, &error));
+    late = now_ms();
+    pthread_join(thread, NULL);
+    late -= self.at_ms;
+    CHECK(late < CANCEL_MS_MAX, "%s: it took %.0f ms", path, late);
+    x402_request_free(self.request);
+    x402_client_free(client);
+}
+
+static void cancelled_while_the_body_comes(const server *server)
+{
+    x402_error *error = NULL;
+    x402_response *response;
+    const uint8_t *data;
+    size_t len;
+    x402_client *client = client_with(NULL, NULL, NULL);
+    canceller self = {0};
+    pthread_t thread;
+    NEED(x402_request_new("GET", server_path(server, "/stall"), &self.request, &error));
+    NEED(x402_client_send(client, self.request, &response, &error));
+    pthread_create(&thread, NULL, cancel_soon, &self);
+    EXPECT(X402_ERROR_CANCELLED, x402_response_read_all(response, 1 << 20, &data, &len, &error));
+    CHECK(now_ms() - self.at_ms < CANCEL_MS_MAX, "it took %.0f ms", now_ms() - self.at_ms);
+    pthread_join(thread, NULL);
+    x402_response_free(response);
+    x402_request_free(self.request);
+    x402_client_free(client);
+}
+
+static int32_t read_and_cancel(void *userdata, uint8_t *buffer, size_t cap, size_t *len)
+{
+    memset(buffer, 'a', cap);
+    *len = cap;
+    return x402_request_cancel(userdata);
+}
+
+static void cancelled_from_its_own_callback_and_before(const server *server)
+{
+    x402_error *error = NULL;
+    x402_response *response;
+    x402_request *request;
+    x402_client *client = client_with(NULL, NULL, NULL);
+    NEED(x402_request_new("POST", server_path(server, "/upload"), &request, &error));
+    NEED(x402_request_body_reader(request, read_and_cancel, NULL, request, X402_LENGTH_UNKNOWN, &error));
+    EXPECT(X402_ERROR_CANCELLED, x402_client_send(client, request, &response, &error));
+    x402_request_free(request);
+    NEED(x402_request_new("GET", server_path(server, "/free"), &request, &error));
+    NEED(x402_request_cancel(request));
+    EXPECT(X402_ERROR_CANCELLED, x402_client_send(client, request, &response, &error));
+    x402_request_free(request);
+    x402_client_free(client);
+}
+
+/* ---- handles made, used and freed by all threads at once, half of them wrongly ---- */
+
+static void *churn(void *argument)
+{
+    worker *self = argument;
+    x402_wallet *old = NULL;
+    for (int i = 0; i < 2000; i++) {
+        x402_wallet *wallet;
+        x402_error *error;
+        const char *address;
+        x402_status made = x402_wallet_new(&wallet, NULL);
+        x402_status stale = x402_wallet_address(old, "eip155", 0, &address, &error);
+        self->shared->paid[self->index] += made == X402_OK && stale == X402_ERROR_HANDLE && error != NULL;
+        x402_error_free(error);
+        x402_wallet_free(old);
+        x402_wallet_free(wallet);
+        old = wallet;
+    }
+    return NULL;
+}
+
+static void handles_are_churned(void)
+{
+    shared shared = {NULL, NULL, {0}};
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (worker){&shared, i};
+        pthread_create(&threads[i], NULL, churn, &workers[i]);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(shared.paid[i] == 2000, "thread %d: %d", i, shared.paid[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/faults.json", 0);
+    a_client_is_shared(&server);
+    a_request_in_use_is_busy(&server);
+    cancelled_while_it_waits(&server, "/hang", 0);
+    cancelled_while_it_waits(&server, "/hang", 1);
+    cancelled_while_the_body_comes(&server);
+    cancelled_from_its_own_callback_and_before(&server);
+    handles_are_churned();
+    server_stop(&server);
+    return finish("threads");
+}

@@ -1,0 +1,25 @@
+//! The paying test server: an HTTP/1.1 server that charges, verifies real payments and misbehaves when told to.
+//!
+//! Owns everything a test needs on the other end of the wire; it shares no code with the library, so that a
+//! mistake made there cannot be made here again. A test file takes it in with
+//! `#[path = "support/mod.rs"] mod support;`; `paying_server.rs` is the same as a program.
+#![allow(dead_code)] // Each test binary uses its own part of this module.
+
+pub mod admin;
+pub mod answer;
+pub mod certificates;
+pub mod connection;
+pub mod eip712;
+pub mod exchange;
+pub mod payment;
+pub mod proxy;
+pub mod scenario;
+pub mod server;
+pub mod state;
+pub mod stream;
+pub mod terms;
+
+pub use server::Server;
+
+/// The scenario that `paying_server --demo` serves.
+pub const DEMO: &str = include_str!("demo.json");

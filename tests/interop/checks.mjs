@@ -115,6 +115,9 @@ async function drained(context, server) {
   assert.equal(action, "settle");
   const spoken = reason.split("\n")[0];
   assert.ok(said.refusal.includes(spoken), `the refusal must hold the facilitator's ${spoken}: ${said.refusal}`);
+  // The facilitator's own words quote the call that failed, signature and all; it is still good until it expires.
+  const { signature } = decode(result.paidWith[0].payment).payload;
+  assert.ok(!said.refusal.includes(signature.slice(2, 66)), "the refusal must not repeat the signature");
   return `402, ${spoken}`;
 }
 

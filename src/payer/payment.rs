@@ -76,12 +76,15 @@ impl Payment {
     }
 
     pub(super) fn settlement_failed(self, receipt: Receipt) -> Self {
-        let why = receipt.error_message.as_deref().or(receipt.error_reason.as_deref()).unwrap_or("no reason given");
+        let (code, message) = (receipt.error_reason.as_deref(), receipt.error_message.as_deref());
+        let why = message.or(code).unwrap_or("no reason given");
         let note = format!("the server says that settlement failed: {}", crate::error::printable(why));
+        let refusal = crate::error::printable(code.unwrap_or(why));
         let transaction = receipt.transaction.clone();
         self.with(|facts| {
             facts.transaction = transaction;
             facts.note = note;
+            facts.refusal = refusal;
             facts.receipt = serde_json::from_str(receipt.raw.get()).ok();
         })
     }

@@ -120,6 +120,13 @@ fn without_a_receipt_that_says_paid_the_outcome_is_unknown_and_counts() {
 }
 
 #[test]
+fn a_settlement_that_failed_says_why() {
+    let bench = Bench::new("0.10 USD", 32);
+    let payment = bench.authorize(json!([usdc("10000")])).ok().unwrap().send().answered(402, receipt(false));
+    assert_eq!(payment.refusal(), "settlement_pending");
+}
+
+#[test]
 fn a_payment_that_never_left_is_unpaid_and_frees_its_amount() {
     let bench = Bench::new("0.01 USD", 32);
     let payment = bench.authorize(json!([usdc("10000")])).ok().unwrap().never_sent();

@@ -23,14 +23,7 @@ const ABI = parseAbi([
   "event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce)",
 ]);
 
-// The chain's program comes as a package for Linux on x86-64; elsewhere it must be on the PATH.
-function program() {
-  try {
-    return require.resolve("@foundry-rs/anvil-linux-amd64/bin/anvil");
-  } catch {
-    return "anvil";
-  }
-}
+const PROGRAM = "@foundry-rs/anvil-linux-amd64/bin/anvil";
 
 function compile() {
   const solc = require("solc");
@@ -51,11 +44,12 @@ function compile() {
 }
 
 // The shell between us and the chain ends it when our end of the pipe closes, so that the chain does not
-// outlive this process however this process ends.
+// outlive this process however this process ends; and it ends itself when the chain does.
 function launch() {
-  const watch = '"$0" "$@" & child=$!; cat >/dev/null; kill "$child" 2>/dev/null; wait "$child"';
+  const watch = 'exec 3<&0; "$0" "$@" 3<&- </dev/null & child=$!; '
+    + '{ cat <&3; kill "$child"; } >/dev/null 2>&1 & wait "$child"';
   return spawn("/bin/sh", [
-    "-c", watch, program(), "--host", "127.0.0.1", "--port", "0", "--chain-id", String(DOLLAR.chainId),
+    "-c", watch, require.resolve(PROGRAM), "--host", "127.0.0.1", "--port", "0", "--chain-id", String(DOLLAR.chainId),
     "--block-time", "1", "--mixed-mining",
   ], { stdio: ["pipe", "pipe", "inherit"] });
 }

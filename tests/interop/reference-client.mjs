@@ -62,6 +62,6 @@ console.log(JSON.stringify({
   money,
   amount,
   transaction: receipt?.transaction ?? "",
-  refusal: receipt?.errorReason ?? challenge?.error ?? "",
+  refusal: (receipt?.errorReason ?? challenge?.error ?? "").split("\n")[0],
   body,
 }));

@@ -250,7 +250,53 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// As [`printable`], for what a server says of a payment: some repeat the call that failed, its signature included,
+/// and that signature may still be good. Long runs of hexadecimal digits are cut to their first eight.
+pub fn printable_claim(text: &str) -> String {
+    const HEX_DIGITS_SHOWN: usize = 8;
+    const HEX_DIGITS_MAX: usize = 40;
+    let mut out = String::new();
+    let mut run = String::new();
+    for c in text.chars().chain(std::iter::once('\0')) {
+        if c.is_ascii_hexdigit() {
+            run.push(c);
+            continue;
+        }
+        if run.len() > HEX_DIGITS_MAX {
+            run.truncate(HEX_DIGITS_SHOWN);
+            run.push('…');
+        }
+        out.push_str(&run);
+        run.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    printable(&out)
+}
+
 /// Characters that make a terminal show a text in another order than it is stored.
 fn is_direction_override(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_from_outside_are_bounded_and_hold_no_controls() {
+        assert_eq!(printable("a\u{1b}[31m\u{202e}b"), "a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(printable(&"x".repeat(500)).chars().count(), 121);
+    }
+
+    #[test]
+    fn a_signature_in_a_claim_is_cut_and_an_address_is_not() {
+        let address = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+        let r = "9c0f49cd8230a08b5b67c89a0c482970858f2707ea16d0d150c9ea859374019d";
+        let shown = printable_claim(&format!("from {address} r 0x{r}"));
+        assert_eq!(shown, format!("from {address} r 0x9c0f49cd…"));
+        assert_eq!(printable_claim(r), "9c0f49cd…");
+        assert_eq!(printable_claim("fed"), "fed");
+    }
 }

@@ -52,7 +52,8 @@ fn settings_and_files_that_it_names_exist() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let mut settings = 0;
     for word in readme.split('`').skip(1).step_by(2) {
-        let looks_like_a_setting = word.ends_with("_ms") || word.starts_with("replay_") || word.starts_with("max_redirects");
+        let looks_like_a_setting =
+            word.ends_with("_ms") || word.starts_with("replay_") || word.starts_with("max_redirects");
         if looks_like_a_setting {
             assert!(SETTINGS.iter().any(|setting| setting.key == word), "no setting is called {word}");
             settings += 1;

@@ -122,7 +122,8 @@ impl<'a> Call<'a> {
 
     /// Moves on to where the answer points.
     pub fn follow(&mut self, answer: Answer, redirect: Redirect) -> Result<(), Failure> {
-        self.inner.log(4, || format!("{} redirects to {}", self.shown_url(), redirect::origin(&redirect.url)));
+        self.inner
+            .log(4, || format!("{} redirects to {}", redirect::origin(&self.url), redirect::origin(&redirect.url)));
         // Best effort: a body that cannot be read to its end only costs the connection.
         let _ = std::io::copy(&mut answer.body.take(REDIRECT_BODY_BYTES_MAX), &mut std::io::sink());
         if redirect.keeps_body {
@@ -178,7 +179,7 @@ impl<'a> Call<'a> {
             let payment = authorized.payment();
             self.inner.log(3, || {
                 let (amount, network) = (payment.amount(), payment.network());
-                format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), self.shown_url())
+                format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), self.logged_url())
             });
         }
         Ok(authorized)
@@ -201,7 +202,7 @@ impl<'a> Call<'a> {
             Err(lost) => {
                 let payment = authorized.send().lost(&lost.error);
                 let error = lost.error.with_money(Money::Unknown, Retry::SameBytes);
-                self.inner.log(1, || format!("no answer to the paid request for {}: {error}", self.shown_url()));
+                self.inner.log(1, || format!("no answer to the paid request for {}: {error}", self.logged_url()));
                 Err(Failure { error, payment: Some(payment) })
             }
         }
@@ -215,7 +216,7 @@ impl<'a> Call<'a> {
         );
         let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
         let payment = authorized.send().answered(answer.status, receipt);
-        self.inner.log(3, || format!("{} answered {} to the payment", self.shown_url(), answer.status));
+        self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         if answer.status != 402 && answer.status != 412 {
             let mut response = self.response(answer);
             response.payment = Some(payment);
@@ -406,11 +407,16 @@ impl<'a> Call<'a> {
             host: self.url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
             port: self.url.port_or_known_default().unwrap_or(0),
             https: self.url.scheme() == "https",
-            loopback: unix || is_loopback(&self.url),
+            loopback: unix || (is_loopback(&self.url) && !self.inner.transport.uses_proxy(&self.url)),
             redirected_from: redirected.then(|| redirect::origin(&self.named)),
             method: self.method.clone(),
-            url: printable(&self.shown_url()),
+            url: self.shown_url(),
         }
+    }
+
+    /// Without the query, where callers put keys.
+    fn logged_url(&self) -> String {
+        format!("{}{}", redirect::origin(&self.url), printable(self.url.path()))
     }
 
     fn shown_url(&self) -> String {
@@ -461,7 +467,8 @@ fn content_length(headers: &[Header]) -> u64 {
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        // Names below localhost are left to the resolver by some systems, so they may be anyone's.
+        Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,

@@ -47,8 +47,8 @@ pub(super) fn read(status: u16, location: Option<&[u8]>, from: &Url, method: &st
     };
     let Some(location) = location else { return Ok(None) };
     let bad = |why: String| Error::new(Status::Redirect, why);
-    let text =
-        std::str::from_utf8(location).map_err(|_| bad(format!("{from} redirects to a location that is not UTF-8")))?;
+    let text = std::str::from_utf8(location)
+        .map_err(|_| bad(format!("{} redirects to a location that is not UTF-8", origin(from))))?;
     let shown = printable(text);
     let mut url =
         resolve(from, text).map_err(|cause| bad(format!("the redirect to \"{shown}\" is not a URL: {cause}")))?;

@@ -7,7 +7,7 @@
 use super::request::{Header, Progress};
 use crate::error::{Error, Money, Retry, Status};
 use crate::payer::Payment;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One answer. Use from one thread at a time; it may move between threads.
@@ -41,8 +41,9 @@ impl Received {
     }
 }
 
-/// How much is read at a time where the caller names no buffer.
-const READ_BYTES: usize = 64 * 1024;
+/// The first buffer for a body that is read whole: what its length says, within these.
+const FIRST_READ_BYTES_MIN: usize = 4 * 1024;
+const FIRST_READ_BYTES_MAX: usize = 1024 * 1024;
 
 impl Response {
     pub fn status(&self) -> u16 {
@@ -87,22 +88,35 @@ impl Response {
         }
     }
 
-    /// The rest of the body, at most `max` bytes.
+    /// The rest of the body, at most `max` bytes. If there are more, nothing is lost: the body can still be read
+    /// from where it stood.
     pub fn read_all(&mut self, max: usize) -> Result<Vec<u8>, Error> {
-        let mut out = Vec::new();
+        let announced = usize::try_from(self.received.receive_total).unwrap_or(0).min(max).min(FIRST_READ_BYTES_MAX);
+        // One byte more than announced, so that the end is met without growing.
+        let mut out = Vec::with_capacity(announced.max(FIRST_READ_BYTES_MIN) + 1);
         loop {
             let start = out.len();
-            out.resize(start + READ_BYTES, 0);
+            if start == out.capacity() {
+                out.reserve(start);
+            }
+            out.resize(out.capacity(), 0);
             let count = self.read(&mut out[start..])?;
             out.truncate(start + count);
             if count == 0 {
                 return Ok(out);
             }
             if out.len() > max {
-                let message = format!("the answer is larger than the {max} bytes asked for; read it in pieces");
-                return Err(self.failed(Error::new(Status::ResponseLimit, message)));
+                return Err(self.put_back(out, max));
             }
         }
+    }
+
+    fn put_back(&mut self, start: Vec<u8>, max: usize) -> Error {
+        self.received.received -= start.len() as u64;
+        let rest = self.body.take().unwrap_or_else(|| Box::new(std::io::empty()));
+        self.body = Some(Box::new(Cursor::new(start).chain(rest)));
+        let message = format!("the answer is larger than the {max} bytes asked for; read it in pieces, or raise max");
+        self.with_money(Error::new(Status::ResponseLimit, message))
     }
 
     pub fn money(&self) -> Money {
@@ -117,6 +131,10 @@ impl Response {
     /// Closes the connection under a failed read and tells where the money is.
     fn failed(&mut self, error: Error) -> Error {
         self.body = None;
+        self.with_money(error)
+    }
+
+    fn with_money(&self, error: Error) -> Error {
         let (money, retry) = match &self.payment {
             None => return error,
             Some(payment) => (payment.money(), payment.retry()),
@@ -128,4 +146,27 @@ impl Response {
 
 pub(super) fn first_header<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
     headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_larger_than_asked_for_is_refused_and_still_there() {
+        let body: Vec<u8> = (0..300_000).map(|at| (at % 251) as u8).collect();
+        let received = Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total: u64::MAX };
+        let mut response = Response {
+            status: 200,
+            headers: Vec::new(),
+            url: String::new(),
+            body: Some(Box::new(Cursor::new(body.clone()))),
+            payment: None,
+            received,
+        };
+        assert_eq!(response.read_all(299_999).unwrap_err().status, Status::ResponseLimit);
+        assert_eq!(response.read_all(10).unwrap_err().status, Status::ResponseLimit);
+        assert!(response.read_all(300_000).unwrap() == body);
+        assert_eq!(response.received.received, 300_000);
+    }
 }

@@ -6,7 +6,7 @@ use crate::ffi::handle::{self, Kind, Lent, Noun};
 use crate::ffi::text::c_text;
 use crate::payer::Payment;
 use std::ffi::{CStr, CString, c_char};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One purchase: what was asked, signed and answered. Borrowed from a response or an error, and valid until that is
 /// freed. Any thread may read it.
@@ -21,7 +21,9 @@ pub struct PaymentObject {
     payee: CString,
     transaction: CString,
     refusal: CString,
-    json: CString,
+    /// Of the payment below, made when it is first asked for.
+    json: OnceLock<CString>,
+    payment: Payment,
 }
 
 impl Noun for PaymentObject {
@@ -40,7 +42,8 @@ impl PaymentObject {
             payee: c_text(payment.payee()),
             transaction: c_text(payment.transaction()),
             refusal: c_text(payment.refusal()),
-            json: c_text(payment.json()),
+            json: OnceLock::new(),
+            payment: payment.clone(),
         }))
     }
 }
@@ -96,5 +99,5 @@ pub unsafe extern "C" fn x402_payment_refusal(payment: *const x402_payment) -> *
 /// All of it as one JSON object, the receipt included. Never a signature.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_payment_json(payment: *const x402_payment) -> *const c_char {
-    part(payment, |payment| &payment.json)
+    part(payment, |payment| payment.json.get_or_init(|| c_text(payment.payment.json())))
 }

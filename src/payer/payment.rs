@@ -3,10 +3,11 @@
 //! Owns the texts that outlive the call and the JSON made of them. Holds nothing that could be presented
 //! again: no signature, no nonce, no payment header.
 
-use crate::error::{Money, Retry};
+use crate::error::{Money, Retry, printable, printable_claim};
 use crate::money::{Usd, known_asset};
 use crate::payer::Refusal;
 use crate::protocol::{Offer, Receipt};
+use once_cell::sync::OnceCell;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ struct Facts {
     receipt: Option<Value>,
     money: Money,
     retry: Retry,
-    json: String,
+    /// Made when it is first asked for.
+    json: OnceCell<String>,
 }
 
 impl Payment {
@@ -62,30 +64,36 @@ impl Payment {
             facts.scheme = offer.scheme.clone();
         }
         facts.refusals = refusals.iter().map(Refusal::to_json).collect();
-        Payment(Arc::new(facts)).sealed()
+        Payment(Arc::new(facts))
     }
 
     pub(super) fn settled(self, receipt: Receipt) -> Self {
-        let transaction = receipt.transaction.clone();
+        let receipt_json = serde_json::from_str(receipt.raw.get()).ok();
         self.with(|facts| {
-            facts.transaction = transaction;
+            facts.transaction = receipt.transaction;
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
-            facts.receipt = serde_json::from_str(receipt.raw.get()).ok();
+            facts.receipt = receipt_json;
         })
     }
 
+    /// Only what is known of such a receipt is kept, because servers have put the failed call into its texts.
     pub(super) fn settlement_failed(self, receipt: Receipt) -> Self {
-        let (code, message) = (receipt.error_reason.as_deref(), receipt.error_message.as_deref());
-        let why = message.or(code).unwrap_or("no reason given");
-        let note = format!("the server says that settlement failed: {}", crate::error::printable(why));
-        let refusal = crate::error::printable(code.unwrap_or(why));
-        let transaction = receipt.transaction.clone();
+        let code = receipt.error_reason.as_deref().map(printable_claim);
+        let message = receipt.error_message.as_deref().map(printable_claim);
+        let why = code.clone().or_else(|| message.clone()).unwrap_or_else(|| "no reason given".to_string());
+        let receipt_json = json!({
+            "success": false,
+            "transaction": printable(&receipt.transaction),
+            "network": printable(&receipt.network),
+            "errorReason": code,
+            "errorMessage": message,
+        });
         self.with(|facts| {
-            facts.transaction = transaction;
-            facts.note = note;
-            facts.refusal = refusal;
-            facts.receipt = serde_json::from_str(receipt.raw.get()).ok();
+            facts.transaction = receipt.transaction;
+            facts.note = format!("the server says that settlement failed: {why}");
+            facts.refusal = why;
+            facts.receipt = Some(receipt_json);
         })
     }
 
@@ -102,19 +110,19 @@ impl Payment {
 
     /// What the server said of a payment that it turned down, beside the note.
     pub fn with_server_error(self, error: &str) -> Self {
-        let shown = crate::error::printable(error);
-        self.with(|facts| facts.refusal = shown)
+        let shown = printable_claim(error);
+        self.with(|facts| {
+            // A receipt says more than the terms beside it, which often repeat that payment is required.
+            if facts.refusal.is_empty() {
+                facts.refusal = shown;
+            }
+        })
     }
 
     fn with(self, change: impl FnOnce(&mut Facts)) -> Self {
         let mut facts = Arc::unwrap_or_clone(self.0);
         change(&mut facts);
-        Payment(Arc::new(facts)).sealed()
-    }
-
-    fn sealed(self) -> Self {
-        let mut facts = Arc::unwrap_or_clone(self.0);
-        facts.json = facts.to_json().to_string();
+        facts.json = OnceCell::new();
         Payment(Arc::new(facts))
     }
 
@@ -147,7 +155,7 @@ impl Payment {
     }
 
     pub fn json(&self) -> &str {
-        &self.0.json
+        self.0.json.get_or_init(|| self.0.to_json().to_string())
     }
 
     pub fn money(&self) -> Money {

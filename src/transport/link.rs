@@ -27,8 +27,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
 /// A refused body up to this size is taken to have been read by the server before it answered.
 const UNREAD_BODY_BYTES_MAX: u64 = 64 * 1024;
-const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue
-";
+const EXPECT_HEADER_LINE: &[u8] = b"expect: 100-continue\r\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

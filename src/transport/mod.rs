@@ -119,6 +119,11 @@ impl Transport {
         Ok(transport)
     }
 
+    /// Whether a request for `url` would go through a proxy.
+    pub fn uses_proxy(&self, url: &url::Url) -> bool {
+        self.settings.unix_socket.is_none() && self.settings.proxy.for_url(url).is_some()
+    }
+
     /// Sends one request and reads the head of its answer.
     pub fn round_trip(&self, outgoing: Outgoing<'_>) -> Result<Incoming, Failure> {
         let attempt = Arc::new(Attempt::new(Limits::new(outgoing.deadlines, outgoing.cancel.clone())));

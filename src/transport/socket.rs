@@ -131,7 +131,6 @@ impl Socket {
         Ok(())
     }
 
-    /// Receives what is there. `WouldBlock` when nothing is, `Ok(0)` at the end of the stream.
     /// Makes the coming close a reset: what the system still holds back to send is thrown away with it.
     pub(super) fn discard_on_close(&self) {
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
@@ -139,6 +138,7 @@ impl Socket {
         let _ = self.set_option(libc::SOL_SOCKET, libc::SO_LINGER, &linger);
     }
 
+    /// Receives what is there. `WouldBlock` when nothing is, `Ok(0)` at the end of the stream.
     pub(super) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.receive(buffer, libc::MSG_DONTWAIT)
     }

@@ -365,8 +365,9 @@ typedef void (*x402_log_fn)(void *userdata, int32_t level, const char *line, siz
 
 /**
  * Gives the next bytes of a request body: fills `buffer` with up to `cap` bytes and sets `*len`; 0 bytes is the end.
- * 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Runs on the thread that sends. Must not
- * unwind or longjmp.
+ * 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Where a length was declared it is asked
+ * once more after the last byte, and must then say 0 bytes: a body that goes on is never sent whole. Runs on the
+ * thread that sends. Must not unwind or longjmp.
  */
 typedef int32_t (*x402_read_fn)(void *userdata, uint8_t *buffer, size_t cap, size_t *len);
 
@@ -701,7 +702,8 @@ X402_API x402_status x402_client_quote_json(x402_client *client,
  * Makes a request. Free it with x402_request_free.
  *
  * @param method  "GET", "POST" or any other HTTP method
- * @param url     absolute, http: or https:
+ * @param url     absolute, https: or http:, or unix:/path/to/socket:/http/path. A user name and password in it become
+ *                basic authorization.
  *
  * X402_ERROR_METHOD or X402_ERROR_URL if either is malformed.
  */

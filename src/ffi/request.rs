@@ -22,8 +22,9 @@ pub struct x402_request {
 pub const X402_LENGTH_UNKNOWN: u64 = u64::MAX;
 
 /// Gives the next bytes of a request body: fills `buffer` with up to `cap` bytes and sets `*len`; 0 bytes is the end.
-/// 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Runs on the thread that sends. Must not
-/// unwind or longjmp.
+/// 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Where a length was declared it is asked
+/// once more after the last byte, and must then say 0 bytes: a body that goes on is never sent whole. Runs on the
+/// thread that sends. Must not unwind or longjmp.
 pub type x402_read_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, buffer: *mut u8, cap: usize, len: *mut usize) -> i32>;
 
@@ -63,7 +64,8 @@ impl RequestObject {
 /// Makes a request. Free it with x402_request_free.
 ///
 /// @param method  "GET", "POST" or any other HTTP method
-/// @param url     absolute, http: or https:
+/// @param url     absolute, https: or http:, or unix:/path/to/socket:/http/path. A user name and password in it become
+///                basic authorization.
 ///
 /// X402_ERROR_METHOD or X402_ERROR_URL if either is malformed.
 #[unsafe(no_mangle)]

@@ -53,6 +53,14 @@
  *                            how much more of it is kept in an unnamed temporary file
  *  * replay_dir              path, empty: the system's; default empty
  *                            where that temporary file lies
+ *  * purchase_key            1 to 128 printable ASCII characters; default empty
+ *                            names what the request buys, once for ever at one origin: a repeat, also
+ *                            after a crash with a ledger file, presents the same payment and never a
+ *                            second
+ *  * retry_policy            never, same-bytes, proven, or a number; default "proven"
+ *                            what a repeat of a purchase may do while its payment's outcome is open:
+ *                            nothing; present the same bytes; also sign anew once the old signature
+ *                            provably cannot settle; or also after any 402, up to so many signatures
  *    proxy                   http://, socks5:// or socks5h:// URL, empty: none; default empty
  *                            the proxy for every request
  *    proxy_from_env          true or false; default "false"
@@ -252,6 +260,10 @@ enum x402_status
      * The system refused something the library needs (a temporary file, randomness, memory).
      */
     X402_ERROR_SYSTEM = 501,
+    /**
+     * The ledger file cannot be opened, read or written; nothing was signed.
+     */
+    X402_ERROR_LEDGER = 502,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -84,6 +84,8 @@ pub enum Status {
     Panic = 500,
     /// The operating system refused something the library needs (a temporary file, randomness, memory).
     System = 501,
+    /// The ledger file cannot be opened, read or written; nothing was signed.
+    Ledger = 502,
 }
 
 impl Status {
@@ -123,6 +125,7 @@ impl Status {
         (Status::HeadLimit, "X402_ERROR_HEAD_LIMIT"),
         (Status::Panic, "X402_ERROR_PANIC"),
         (Status::System, "X402_ERROR_SYSTEM"),
+        (Status::Ledger, "X402_ERROR_LEDGER"),
     ];
 }
 

@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 mod copy;
+pub mod digest;
 mod hash64;
 mod prefix;
 mod segment;
@@ -108,6 +109,15 @@ impl Body {
     /// Whether the body is known to have no bytes.
     pub fn is_empty(&self) -> bool {
         matches!(self.length(), Ok(Some(0)))
+    }
+
+    /// What this body is known by, if it is in memory or in a file. Independent of the current pass.
+    pub fn digest(&self) -> Result<Option<[u8; 32]>, Error> {
+        match &self.input {
+            Input::Bytes(bytes) => Ok(Some(digest::of_bytes(bytes))),
+            Input::File { path, .. } => digest::of_file(path).map(Some),
+            Input::Reader { .. } => Ok(None),
+        }
     }
 
     /// Bytes taken from the source: by a reader that cannot rewind since it was given, by others in all passes

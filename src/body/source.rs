@@ -211,7 +211,7 @@ fn read_file(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
 }
 
 /// The file and its length, both of the same file. What is not regular is refused before opening it: that could block.
-fn open_regular(path: &Path) -> Result<(File, u64), Error> {
+pub(super) fn open_regular(path: &Path) -> Result<(File, u64), Error> {
     let metadata = std::fs::metadata(path).map_err(|cause| file_error(path, "cannot be opened", cause))?;
     regular_length(path, &metadata)?;
     let file = File::open(path).map_err(|cause| file_error(path, "cannot be opened", cause))?;

@@ -5,6 +5,7 @@
 //! carries the very same bytes, so that it can settle at most once.
 
 use super::held::{Answer, Held};
+use super::purchase;
 use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
@@ -12,9 +13,9 @@ use super::settings::{ExpectContinue, Settings};
 use super::{Failure, Inner};
 use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
-use crate::payer::{self, Authorized, Declined};
+use crate::payer::{self, Authorized, Claim, Declined, Identity, Means};
 use crate::policy::Asker;
-use crate::protocol::{PAYMENT_HEADER_NAMES, Receipt};
+use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES, Receipt};
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
@@ -163,18 +164,14 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
+        let body = if self.has_body { Some(&self.request.body) } else { None };
+        let purchase = purchase::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
+        let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let means = self.inner.means();
-        let quoted = match payer::quote(challenge, &self.asker(), &means) {
-            Ok(quoted) => quoted,
-            Err(declined) => return Ok(Err(declined)),
+        let authorized = match self.claim(challenge, identity, &means)? {
+            Ok(claim) => claim.authorize(&self.inner.wallet),
+            Err(declined) => Err(declined),
         };
-        // Rewound before anything is signed, because a caller's rewind can fail.
-        if self.has_body {
-            self.request.body.rewind_final()?;
-        }
-        let authorized = quoted
-            .reserve(&self.inner.ledger)
-            .and_then(|reserved| reserved.authorize(&self.inner.wallet, &self.inner.world));
         if let Ok(authorized) = &authorized {
             let payment = authorized.payment();
             self.inner.log(3, || {
@@ -183,6 +180,47 @@ impl<'a> Call<'a> {
             });
         }
         Ok(authorized)
+    }
+
+    /// The amount held and the body at its start: all that must be so before anything is signed.
+    fn claim(
+        &mut self,
+        challenge: Challenge,
+        identity: Identity<'_>,
+        means: &Means<'_>,
+    ) -> Result<Result<Claim, Declined>, Failure> {
+        let asker = self.asker();
+        let claim = match payer::standing(&challenge, &asker, identity, means) {
+            Ok(Some(standing)) => Ok(standing),
+            Err(declined) => Err(declined),
+            Ok(None) => match payer::quote(challenge, &asker, means) {
+                Ok(quoted) => {
+                    // Rewound before anything is reserved, because a caller's rewind can fail.
+                    self.rewind_final()?;
+                    quoted.reserve(identity, means)
+                }
+                Err(declined) => Err(declined),
+            },
+        };
+        match claim {
+            Ok(claim) => {
+                if matches!(claim, Claim::Standing(_)) {
+                    self.rewind_final()?;
+                }
+                Ok(Ok(claim))
+            }
+            Err(declined) => match declined.failure() {
+                Some(error) => Err(error.into()),
+                None => Ok(Err(declined)),
+            },
+        }
+    }
+
+    fn rewind_final(&mut self) -> Result<(), Failure> {
+        if self.has_body {
+            self.request.body.rewind_final()?;
+        }
+        Ok(())
     }
 
     /// Sends the request again with the payment attached.
@@ -197,7 +235,8 @@ impl<'a> Call<'a> {
             }
             Err(lost) if !lost.report.request_sent_any => {
                 let payment = authorized.never_sent();
-                Err(Failure { error: lost.error.with_money(Money::Unpaid, Retry::Safe), payment: Some(payment) })
+                let error = lost.error.with_money(payment.money(), payment.retry());
+                Err(Failure { error, payment: Some(payment) })
             }
             Err(lost) => {
                 let payment = authorized.send().lost(&lost.error);
@@ -215,18 +254,25 @@ impl<'a> Call<'a> {
             first_header(&answer.headers, "x-payment-response"),
         );
         let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
-        let payment = authorized.send().answered(answer.status, receipt);
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
+        let sent = authorized.send();
         if answer.status != 402 && answer.status != 412 {
+            let payment = sent.answered(answer.status, receipt, None);
             let mut response = self.response(answer);
             response.payment = Some(payment);
             return Ok(response);
         }
-        let held = Held::read(answer, self.shown_url()).map_err(|error| {
-            let error = error.with_money(payment.money(), payment.retry());
-            Failure { error, payment: Some(payment.clone()) }
-        })?;
+        let status = answer.status;
+        let held = match Held::read(answer, self.shown_url()) {
+            Ok(held) => held,
+            Err(error) => {
+                let payment = sent.answered(status, receipt, None);
+                let error = error.with_money(payment.money(), payment.retry());
+                return Err(Failure { error, payment: Some(payment) });
+            }
+        };
         let said = held.challenge().ok().and_then(|challenge| challenge.error);
+        let payment = sent.answered(status, receipt, said.as_deref());
         let payment = match said {
             Some(said) => payment.with_server_error(&said),
             None => payment,

@@ -15,6 +15,7 @@
 
 mod call;
 mod held;
+mod purchase;
 mod redirect;
 mod request;
 mod response;
@@ -54,6 +55,7 @@ impl From<Error> for Failure {
 pub struct Config {
     wallet: Wallet,
     policy: Policy,
+    ledger: Option<Arc<Ledger>>,
     settings: Settings,
     log: Option<Log>,
 }
@@ -61,7 +63,13 @@ pub struct Config {
 impl Config {
     /// No wallet (nothing is paid), the default policy, every setting at its default.
     pub fn new() -> Result<Self, Error> {
-        Ok(Config { wallet: Wallet::new(), policy: Policy::new()?, settings: Settings::new()?, log: None })
+        Ok(Config {
+            wallet: Wallet::new(),
+            policy: Policy::new()?,
+            ledger: None,
+            settings: Settings::new()?,
+            log: None,
+        })
     }
 
     pub fn wallet(&mut self, wallet: &Wallet) {
@@ -70,6 +78,11 @@ impl Config {
 
     pub fn policy(&mut self, policy: &Policy) {
         self.policy = policy.clone();
+    }
+
+    /// Shares `ledger` with everyone else who has it; without one, a client keeps its own in memory.
+    pub fn ledger(&mut self, ledger: &Arc<Ledger>) {
+        self.ledger = Some(Arc::clone(ledger));
     }
 
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
@@ -112,7 +125,7 @@ impl Client {
             unix_socket: settings.unix_socket.clone(),
         })?;
         let (wallet, policy) = (config.wallet.clone(), config.policy.clone());
-        let ledger = Ledger::in_memory(policy.budgets());
+        let ledger = config.ledger.clone().unwrap_or_else(Ledger::in_memory);
         Ok(Client(Arc::new(Inner { wallet, policy, ledger, settings, transport, world, log: config.log.clone() })))
     }
 

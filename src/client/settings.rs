@@ -5,6 +5,7 @@
 
 use crate::body::ReplayLimits;
 use crate::error::{Error, Status, printable};
+use crate::ledger::{RetryRule, check_name};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub const SETTINGS: &[Setting] = &[
     row("replay_memory", "bytes", "8388608", true, "how much of a body that cannot rewind is kept in memory for its replay"),
     row("replay_disk", "bytes", "1073741824", true, "how much more of it is kept in an unnamed temporary file"),
     row("replay_dir", "path, empty: the system's", "", true, "where that temporary file lies"),
+    row("purchase_key", "1 to 128 printable ASCII characters", "", true, "names what the request buys, once for ever at one origin: a repeat, also after a crash with a ledger file, presents the same payment and never a second"),
+    row("retry_policy", "never, same-bytes, proven, or a number", "proven", true, "what a repeat of a purchase may do while its payment's outcome is open: nothing; present the same bytes; also sign anew once the old signature provably cannot settle; or also after any 402, up to so many signatures"),
     row("proxy", "http://, socks5:// or socks5h:// URL, empty: none", "", false, "the proxy for every request"),
     row("proxy_from_env", "true or false", "false", false, "take proxies from http_proxy, https_proxy, all_proxy, no_proxy"),
     row("ca_file", "path of a PEM file, empty: none", "", false, "certificates to trust besides the others"),
@@ -79,6 +82,8 @@ pub struct Settings {
     pub expect_continue: ExpectContinue,
     pub decompress: bool,
     pub replay: ReplayLimits,
+    pub purchase_key: Option<String>,
+    pub retry_rule: RetryRule,
     pub proxy: Option<Proxy>,
     pub proxy_from_env: bool,
     pub tls: TlsSettings,
@@ -101,6 +106,8 @@ impl Settings {
             expect_continue: ExpectContinue::Auto,
             decompress: false,
             replay: ReplayLimits { memory_bytes: 0, disk_bytes: 0, directory: None },
+            purchase_key: None,
+            retry_rule: RetryRule::Proven,
             proxy: None,
             proxy_from_env: false,
             tls: TlsSettings::default(),
@@ -130,6 +137,8 @@ impl Settings {
             "replay_memory" => self.replay.memory_bytes = entry.number(u64::MAX)?,
             "replay_disk" => self.replay.disk_bytes = entry.number(u64::MAX)?,
             "replay_dir" => self.replay.directory = entry.path(),
+            "purchase_key" => self.purchase_key = entry.purchase_key()?,
+            "retry_policy" => self.retry_rule = entry.retry_rule()?,
             "proxy" => self.proxy = entry.proxy()?,
             "proxy_from_env" => self.proxy_from_env = entry.truth()?,
             "ca_file" => self.tls.ca_file = entry.path(),
@@ -230,6 +239,18 @@ impl Entry<'_> {
             "never" => Ok(ExpectContinue::Never),
             _ => Err(self.bad("auto, always or never")),
         }
+    }
+
+    fn purchase_key(&self) -> Result<Option<String>, Error> {
+        if self.value.is_empty() {
+            return Ok(None);
+        }
+        check_name(self.value)?;
+        Ok(Some(self.value.to_string()))
+    }
+
+    fn retry_rule(&self) -> Result<RetryRule, Error> {
+        RetryRule::parse(self.value).ok_or_else(|| self.bad("never, same-bytes, proven, or a number from 1 to 100"))
     }
 
     fn proxy(&self) -> Result<Option<Proxy>, Error> {

@@ -93,6 +93,8 @@ pub mod header {
         X402_ERROR_PANIC = 500,
         /// The system refused something the library needs (a temporary file, randomness, memory).
         X402_ERROR_SYSTEM = 501,
+        /// The ledger file cannot be opened, read or written; nothing was signed.
+        X402_ERROR_LEDGER = 502,
     }
 
     /// Where the money is. Every error and every response says so.

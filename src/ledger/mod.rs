@@ -1,184 +1,183 @@
-//! What was promised: the amounts reserved and spent under each budget, in this process's memory.
+//! What was promised and what became of it: budgets, and the memory that keeps a purchase from being paid twice.
 //!
-//! Owns the arithmetic that keeps `reserved + spent <= budget` at every instant, under one lock. Knows
-//! budgets and amounts; knows nothing of offers, signatures or HTTP. Its one decision: a reservation counts
-//! from the moment it is made, and only a payment that provably never left the machine gives it back
-//! (*sent = spent*); a server's word never does.
+//! Owns the arithmetic that keeps `reserved + spent <= budget` at every instant: across the threads and clients that
+//! share a ledger, and with a file across processes and a crash at any point. Knows budgets, amounts and purchases;
+//! knows nothing of signatures or HTTP. A reservation counts from the moment it is made, and only a payment that
+//! provably never left the machine gives it back (*sent = spent*); a server's word never does. Its one decision: an
+//! entry records what its signature is made from, nonce and time included, and not the signature. That record is one
+//! durable write before the signature exists, and it is enough to present the very same bytes after a crash.
 
-use crate::money::{Amount, Budget, Network, Price, Scope, Usd, known_asset};
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod budgets;
+mod entry;
+mod file;
+mod memory;
+mod owner;
+mod purchase;
+mod series;
 
-/// What a reservation is for, as far as budgets look at it.
+use crate::error::{Error, Status};
+use crate::money::Budget;
+use entry::Entry;
+use file::File;
+use memory::Memory;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use budgets::Denied;
+pub use entry::{Intent, Recipe, State, TurnedDown};
+pub use purchase::{EXPIRY_MARGIN_S, Purchase, RetryRule, check_name};
+
+/// The books of one or more clients. Share it by `Arc`; any thread.
+#[derive(Debug)]
+pub struct Ledger(Store);
+
+#[derive(Debug)]
+enum Store {
+    Memory(Memory),
+    File(Box<File>),
+}
+
+/// What is to be reserved.
+pub struct Order<'a> {
+    pub intent: &'a Intent,
+    pub recipe: Recipe,
+    /// Without one, nothing is presented again and every signature is a new purchase.
+    pub purchase: Option<&'a Purchase>,
+    pub rule: RetryRule,
+    /// The budgets of the client that reserves. The ledger holds only what was spent.
+    pub budgets: &'a [Budget],
+}
+
+/// What [`Ledger::reserve`] gives.
+#[derive(Debug)]
+pub enum Grant {
+    /// The amount counts; sign.
+    New(Reservation),
+    /// The purchase has a signature that may settle yet: make the same one again.
+    Standing(Reservation, Recipe),
+}
+
+/// What a store gives.
+enum Booked {
+    New(u64),
+    Standing(Standing),
+}
+
+#[derive(Debug)]
+struct Standing {
+    id: u64,
+    /// The entry was taken over: whoever holds it says what became of it.
+    claimed: bool,
+    recipe: Recipe,
+}
+
+/// What became of a signature.
 #[derive(Clone, Debug)]
-pub struct Intent {
-    /// Host and port that asks.
-    pub host: String,
-    pub payee: String,
-    pub network: Network,
-    pub asset: String,
-    pub amount: Amount,
-    pub now_s: u64,
+enum Outcome {
+    NeverLeft,
+    Unknown(TurnedDown),
+    /// Taken over and not presented: as it was before.
+    AsBefore,
+    Paid(String),
 }
-
-impl Intent {
-    fn key(&self, scope: Scope) -> String {
-        match scope {
-            Scope::All => String::new(),
-            Scope::Host => self.host.to_ascii_lowercase(),
-            Scope::Payee => format!("{}:{}", self.network, self.payee.to_ascii_lowercase()),
-        }
-    }
-}
-
-/// The accounts of one client's budgets. Share it by `Arc`.
-#[derive(Debug)]
-pub struct Ledger {
-    accounts: Mutex<Vec<Account>>,
-}
-
-/// One budget and what counts under it, per value of its scope.
-#[derive(Debug)]
-struct Account {
-    budget: Budget,
-    spent: HashMap<String, Spent>,
-}
-
-#[derive(Debug, Default)]
-struct Spent {
-    total: Quantity,
-    /// For a windowed budget, what leaves the window when: (second of the reservation, quantity).
-    events: VecDeque<(u64, Quantity)>,
-}
-
-/// A sum in the budget's own unit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Quantity(Amount);
 
 impl Ledger {
-    pub fn in_memory(budgets: &[Budget]) -> Arc<Self> {
-        let accounts = budgets.iter().map(|budget| Account { budget: budget.clone(), spent: HashMap::new() });
-        Arc::new(Ledger { accounts: Mutex::new(accounts.collect()) })
-    }
-
-    /// Counts `intent` under every budget that it falls under, or under none and says which refused.
-    pub fn reserve(self: &Arc<Self>, intent: Intent) -> Result<Reservation, String> {
-        let mut accounts = self.lock();
-        for account in accounts.iter_mut() {
-            account.check(&intent)?;
-        }
-        for account in accounts.iter_mut() {
-            account.add(&intent);
-        }
-        drop(accounts);
-        Ok(Reservation { ledger: Arc::clone(self), intent, outcome: Outcome::Held })
-    }
-
-    /// Whether [`Ledger::reserve`] would succeed now; holds nothing.
-    pub fn check(&self, intent: &Intent) -> Result<(), String> {
-        self.lock().iter_mut().try_for_each(|account| account.check(intent))
-    }
-
-    fn give_back(&self, intent: &Intent) {
-        for account in self.lock().iter_mut() {
-            account.remove(intent);
+    /// A ledger in `path`, made if there is none (mode 0600), or in memory without one. [`Status::Ledger`] says why a
+    /// file cannot be used; nothing is repaired and nothing is overwritten.
+    pub fn open(path: Option<&Path>) -> Result<Arc<Self>, Error> {
+        match path {
+            Some(path) => Ok(Arc::new(Ledger(Store::File(Box::new(File::open(path)?))))),
+            None => Ok(Self::in_memory()),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Account>> {
-        // The sums are changed only after every check has passed, by arithmetic that does not panic: a poisoned
-        // lock still guards consistent sums, and refusing to look at them would hide what was spent.
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn in_memory() -> Arc<Self> {
+        Arc::new(Ledger(Store::Memory(Memory::default())))
     }
-}
 
-impl Account {
-    /// The intent in this budget's unit; `None` where the budget does not count it.
-    fn quantity(&self, intent: &Intent) -> Option<Quantity> {
-        match &self.budget.limit {
-            Price::Usd(_) => {
-                let asset = known_asset(&intent.network, &intent.asset)?;
-                Usd::of(asset, &intent.amount).map(|usd| Quantity(usd.to_units()))
+    /// Whether `intent` fits the budgets now; holds nothing.
+    pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
+        match &self.0 {
+            Store::Memory(memory) => memory.check(budgets, intent),
+            Store::File(file) => file.check(budgets, intent),
+        }
+    }
+
+    /// The signature of an earlier sending that this purchase has to present, if it has one.
+    pub fn standing(
+        self: &Arc<Self>,
+        purchase: &Purchase,
+        rule: RetryRule,
+        now_s: u64,
+    ) -> Result<Option<(Reservation, Recipe)>, Denied> {
+        let standing = match &self.0 {
+            Store::Memory(memory) => memory.standing(purchase, rule, now_s),
+            Store::File(file) => file.standing(purchase, rule, now_s),
+        }?;
+        Ok(standing.map(|standing| self.again(standing)))
+    }
+
+    /// Counts the intent under every budget, or under none and says which refused. When it returns, the entry is on
+    /// disk (with a file) and the signature may be made.
+    pub fn reserve(self: &Arc<Self>, order: Order<'_>) -> Result<Grant, Denied> {
+        let booked = match &self.0 {
+            Store::Memory(memory) => memory.reserve(order),
+            Store::File(file) => file.reserve(order),
+        }?;
+        Ok(match booked {
+            Booked::New(id) => {
+                Grant::New(Reservation { ledger: Arc::clone(self), id, hold: Hold::Unsigned, open: true })
             }
-            limit => limit.is_in(&intent.network, &intent.asset).then_some(Quantity(intent.amount)),
-        }
-    }
-
-    fn limit(&self) -> Quantity {
-        match &self.budget.limit {
-            Price::Usd(usd) => Quantity(usd.to_units()),
-            Price::Asset { amount, .. } => Quantity(*amount),
-        }
-    }
-
-    fn check(&mut self, intent: &Intent) -> Result<(), String> {
-        let Some(quantity) = self.quantity(intent) else { return Ok(()) };
-        let (limit, window_s) = (self.limit(), self.budget.window_s);
-        let mut spent = Quantity::default();
-        if let Some(account) = self.spent.get_mut(&intent.key(self.budget.scope)) {
-            account.forget_before(intent.now_s, window_s);
-            spent = account.total;
-        }
-        match spent.0.checked_add(quantity.0) {
-            Some(sum) if sum <= limit.0 => Ok(()),
-            _ => Err(self.refusal(spent, quantity)),
-        }
-    }
-
-    fn refusal(&self, spent: Quantity, asked: Quantity) -> String {
-        let Budget { scope, window_s, limit } = &self.budget;
-        let over = if *window_s == 0 { "in all".to_string() } else { format!("in {window_s} s") };
-        let (unit, spent, asked, limit) = match limit {
-            Price::Usd(usd) => {
-                (" USD", Usd::from_units(spent.0).to_string(), Usd::from_units(asked.0).to_string(), usd.to_string())
+            Booked::Standing(standing) => {
+                let (reservation, recipe) = self.again(standing);
+                Grant::Standing(reservation, recipe)
             }
-            Price::Asset { amount, .. } => {
-                (" atomic units", spent.0.to_string(), asked.0.to_string(), amount.to_string())
+        })
+    }
+
+    fn again(self: &Arc<Self>, standing: Standing) -> (Reservation, Recipe) {
+        let hold = if standing.claimed { Hold::Claimed } else { Hold::Borrowed };
+        (Reservation { ledger: Arc::clone(self), id: standing.id, hold, open: true }, standing.recipe)
+    }
+
+    fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<(), Error> {
+        match &self.0 {
+            Store::Memory(memory) => {
+                memory.close(id, holder, outcome);
+                Ok(())
             }
+            Store::File(file) => file.close(id, holder, outcome),
+        }
+    }
+
+    /// Gives up an entry whose outcome is unknown, or whose process died: it counts no more, and its purchase may be
+    /// signed anew. The risk is the operator's: if its signature settles after all, the purchase is paid twice and
+    /// the budgets were passed by its amount. A receipt that comes later counts it again.
+    pub fn abandon(&self, entry: u64) -> Result<(), Error> {
+        match &self.0 {
+            Store::Memory(memory) => memory.abandon(entry),
+            Store::File(file) => file.abandon(entry),
+        }
+    }
+
+    /// A JSON list of at most `limit` entries with ids above `after_id`, oldest first. In memory only those that can
+    /// still be presented or abandoned. Never holds a nonce, terms, or anything else that helps to pay.
+    pub fn entries(&self, after_id: u64, limit: usize) -> Result<String, Error> {
+        let rows = match &self.0 {
+            Store::Memory(memory) => memory.entries(after_id, limit),
+            Store::File(file) => file.entries(after_id, limit)?,
         };
-        let scope = scope.name();
-        format!(
-            "the offer asks {asked}{unit}, {spent}{unit} of the {scope} budget of {limit}{unit} {over} is reserved or \
-             spent; raise it with budget \"{scope}\""
-        )
+        Ok(Value::Array(rows).to_string())
     }
 
-    fn add(&mut self, intent: &Intent) {
-        let Some(quantity) = self.quantity(intent) else { return };
-        let windowed = self.budget.window_s != 0;
-        let spent = self.spent.entry(intent.key(self.budget.scope)).or_default();
-        // The check before this ran under the same lock, so the sum is at most the limit and cannot overflow.
-        spent.total = Quantity(spent.total.0.checked_add(quantity.0).unwrap_or(Amount::MAX));
-        if windowed {
-            spent.events.push_back((intent.now_s, quantity));
-        }
-    }
-
-    fn remove(&mut self, intent: &Intent) {
-        let Some(quantity) = self.quantity(intent) else { return };
-        let windowed = self.budget.window_s != 0;
-        let Some(spent) = self.spent.get_mut(&intent.key(self.budget.scope)) else { return };
-        if windowed {
-            let Some(at) = spent.events.iter().position(|event| *event == (intent.now_s, quantity)) else { return };
-            spent.events.remove(at);
-        }
-        spent.total = Quantity(spent.total.0.checked_sub(quantity.0).unwrap_or(Amount::ZERO));
-    }
-}
-
-impl Spent {
-    /// Drops what is older than the window. A clock that went back drops nothing: the safe side.
-    fn forget_before(&mut self, now_s: u64, window_s: u64) {
-        if window_s == 0 {
-            return;
-        }
-        while let Some((at_s, quantity)) = self.events.front().copied() {
-            if at_s.saturating_add(window_s) > now_s {
-                break;
-            }
-            self.total = Quantity(self.total.0.checked_sub(quantity.0).unwrap_or(Amount::ZERO));
-            self.events.pop_front();
-        }
+    /// A JSON list of what counts: scope, key, unit, amount in atomic units, dollars where the asset is known.
+    pub fn totals(&self) -> Result<String, Error> {
+        let rows = match &self.0 {
+            Store::Memory(memory) => memory.totals(),
+            Store::File(file) => file.totals()?,
+        };
+        Ok(Value::Array(rows).to_string())
     }
 }
 
@@ -186,36 +185,107 @@ impl Spent {
 #[derive(Debug)]
 pub struct Reservation {
     ledger: Arc<Ledger>,
-    intent: Intent,
-    outcome: Outcome,
+    id: u64,
+    hold: Hold,
+    open: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum Hold {
     /// Nothing signed yet.
-    Held,
-    /// Signed: counts until [`Reservation::never_left`] says that it stayed on this machine.
+    Unsigned,
+    /// Signed, and not sent yet by anyone else: counts until its outcome says otherwise.
     Signed,
+    /// Taken over from an earlier sending, which may have left the machine; not presented again yet.
+    Claimed,
+    /// Taken over and presented again.
+    Presented,
+    /// Another call has it in hand too, or it is paid: only a receipt is recorded.
+    Borrowed,
 }
 
 impl Reservation {
-    /// From here on the amount counts whatever happens, a panic included.
-    pub fn commit(&mut self) {
-        self.outcome = Outcome::Signed;
+    /// The entry's number in the ledger.
+    pub fn entry(&self) -> u64 {
+        self.id
     }
 
-    /// The signature was destroyed before a byte of it left: the amount is free again.
-    pub fn never_left(mut self) {
-        self.outcome = Outcome::Held;
+    /// From here on the amount counts whatever happens, a panic included.
+    pub fn commit(&mut self) {
+        self.hold = match self.hold {
+            Hold::Unsigned | Hold::Signed => Hold::Signed,
+            Hold::Claimed | Hold::Presented => Hold::Presented,
+            Hold::Borrowed => Hold::Borrowed,
+        };
+    }
+
+    /// Whether no earlier sending of this signature may have left the machine.
+    pub fn is_first(&self) -> bool {
+        matches!(self.hold, Hold::Unsigned | Hold::Signed)
+    }
+
+    /// This sending never left the machine. If it was the first, the amount is free again.
+    pub fn never_left(self) -> Result<(), Error> {
+        let outcome = if self.is_first() { Outcome::NeverLeft } else { Outcome::AsBefore };
+        self.end(outcome)
+    }
+
+    /// A receipt says paid.
+    pub fn paid(self, transaction: &str) -> Result<(), Error> {
+        self.end(Outcome::Paid(transaction.to_string()))
+    }
+
+    /// It was sent, and no receipt says paid.
+    pub fn unknown(self, refusal: TurnedDown) -> Result<(), Error> {
+        self.end(Outcome::Unknown(refusal))
+    }
+
+    fn end(mut self, outcome: Outcome) -> Result<(), Error> {
+        self.open = false;
+        self.ledger.close(self.id, self.hold != Hold::Borrowed, &outcome)
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.outcome == Outcome::Held {
-            self.ledger.give_back(&self.intent);
+        if !self.open {
+            return;
         }
+        let outcome = match self.hold {
+            Hold::Unsigned => Outcome::NeverLeft,
+            Hold::Claimed => Outcome::AsBefore,
+            Hold::Signed | Hold::Presented | Hold::Borrowed => Outcome::Unknown(TurnedDown::No),
+        };
+        // An outcome that cannot be written leaves the entry open, which counts as sent: the safe side.
+        let _ = self.ledger.close(self.id, self.hold != Hold::Borrowed, &outcome);
     }
+}
+
+/// Why a purchase's earlier signature stands in the way, for the caller.
+fn stands(entry: &Entry, why: &str) -> String {
+    format!(
+        "an authorization of this purchase stands (entry {}): {} atomic units of {} to {}, {}, which can settle until {} \
+         seconds since 1970; retry_policy {why}",
+        entry.id,
+        entry.amount,
+        entry.unit,
+        entry.payee,
+        entry.state.name(),
+        entry.valid_before_s
+    )
+}
+
+fn no_such_entry(id: u64) -> Error {
+    Error::new(Status::Argument, format!("the ledger has no entry {id}; x402_ledger_entries_json lists them"))
+}
+
+fn not_abandonable(id: u64, state: State) -> Error {
+    let why = match state {
+        State::Open => "is in flight in a live process; wait for its outcome",
+        State::Paid => "is paid; nothing can be given up",
+        _ => "does not count already",
+    };
+    Error::new(Status::Argument, format!("entry {id} {why}"))
 }
 
 #[cfg(test)]

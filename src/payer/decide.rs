@@ -5,8 +5,8 @@
 
 use super::payment::money_name;
 use super::{Means, Payment, Quoted};
-use crate::error::{Money, printable};
-use crate::ledger::Intent;
+use crate::error::{Error, Money, Retry, Status, printable};
+use crate::ledger::{Denied, Intent};
 use crate::money::{Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
@@ -52,11 +52,13 @@ pub struct Declined {
     /// What is wrong with the challenge as a whole.
     whole: Option<String>,
     money: Money,
+    /// The ledger failed, which ends the call.
+    failed: Option<String>,
 }
 
 impl Declined {
     pub(super) fn new(refusals: Vec<Refusal>) -> Self {
-        Declined { refusals, nearest: None, whole: None, money: Money::Refused }
+        Declined { refusals, nearest: None, whole: None, money: Money::Refused, failed: None }
     }
 
     pub(super) fn and(mut self, refusal: Refusal) -> Self {
@@ -68,18 +70,35 @@ impl Declined {
     /// A 402 without terms that could be read. Without any terms nobody asked for a payment of this kind.
     pub fn unreadable(error: &ChallengeError) -> Self {
         let money = if matches!(error, ChallengeError::Absent) { Money::None } else { Money::Refused };
-        Declined { refusals: Vec::new(), nearest: None, whole: Some(error.to_string()), money }
+        Declined { refusals: Vec::new(), nearest: None, whole: Some(error.to_string()), money, failed: None }
     }
 
     /// Declined for a reason that lies with the call and not with an offer.
     pub fn because(reason: impl Into<String>) -> Self {
-        Declined { refusals: Vec::new(), nearest: None, whole: Some(reason.into()), money: Money::Refused }
+        Declined { whole: Some(reason.into()), ..Declined::new(Vec::new()) }
+    }
+
+    /// Nothing is signed now, and what was signed for this purchase before may settle yet.
+    pub(super) fn at_risk(signed: Option<&Offer>, reason: String) -> Self {
+        Declined { nearest: signed.cloned().map(Box::new), money: Money::Unknown, ..Declined::because(reason) }
+    }
+
+    /// The ledger failed: nothing may be signed without it.
+    pub(super) fn failed(error: Error) -> Self {
+        Declined { failed: Some(error.message.clone()), ..Declined::because(error.message) }
+    }
+
+    /// The error that ends the call, where the ledger failed.
+    pub fn failure(&self) -> Option<Error> {
+        let failed = self.failed.as_ref()?;
+        Some(Error::new(Status::Ledger, failed.clone()).with_money(Money::Refused, Retry::Safe))
     }
 
     pub fn payment(&self) -> Payment {
         let lines = self.whole.iter().cloned().chain(self.refusals.iter().map(Refusal::to_line));
         let text = lines.collect::<Vec<_>>().join("\n");
-        Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money)
+        let payment = Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money);
+        if self.money == Money::Unknown { payment.ended(Money::Unknown, Retry::Never) } else { payment }
     }
 }
 
@@ -99,8 +118,12 @@ pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Q
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
         let intent = intent(asker, offer, now_s);
-        let verdict = means.ledger.check(&intent).and_then(|()| approved(means, asker, offer, &candidate.payable));
-        match verdict {
+        let fits = match means.ledger.check(means.policy.budgets(), &intent) {
+            Ok(()) => Ok(()),
+            Err(Denied::Refused(reason)) => Err(reason),
+            Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
+        };
+        match fits.and_then(|()| approved(means, asker, offer, &candidate.payable)) {
             Ok(()) => {
                 let (chosen, payable) = (candidate.at, candidate.payable);
                 return Ok(Quoted { challenge, chosen, payable, intent, refusals });
@@ -182,9 +205,10 @@ pub fn quote_json(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> St
     let mut chosen = None;
     for candidate in &candidates {
         let offer = &challenge.offers[candidate.at];
-        match means.ledger.check(&intent(asker, offer, now_s)) {
+        match means.ledger.check(means.policy.budgets(), &intent(asker, offer, now_s)) {
             Ok(()) => chosen = chosen.or(Some(offer.index)),
-            Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
+            Err(Denied::Refused(reason)) => refusals.push(Refusal::of_offer(offer, reason)),
+            Err(Denied::Failed(error)) => refusals.push(Refusal::of_offer(offer, error.message)),
         }
     }
     let offers: Vec<Value> = challenge

@@ -1,28 +1,35 @@
 //! One purchase without sockets: from an offer to a receipt, each step a type that takes the former by value.
 //!
 //! ```text
-//!   quote ──> Quoted ──reserve──> Reserved ──authorize──> Authorized ──send──> Sent ──answered──> Payment
-//!     │          │                    │                       │                  └──lost─────────> Payment
-//!     └─ Declined┴────── Declined ────┴─────── Declined       └──never_sent─────────────────────> Payment
+//!   standing ─────────────────────> Standing ──┐
+//!     │ none yet                       ^       ├─authorize──> Authorized ──send──> Sent ──answered──> Payment
+//!   quote ──> Quoted ──reserve──┬──────┘       │                  │                  └──lost─────────> Payment
+//!     │          │              └─> Reserved ──┘                  └──never_sent──────────────────────> Payment
+//!     └─ Declined┴─ Declined           └─ Declined
 //! ```
 //!
 //! Owns the order: nobody signs before the amount is reserved, nobody sends before it counts, and no path
-//! drops a signed payment silently. Knows protocol, scheme, policy, ledger and wallet; knows no connection.
+//! drops a signed payment silently. Knows protocol, scheme, policy, ledger and wallet; knows no connection. A
+//! purchase whose signature may settle yet is `Standing`: what is signed for it is the same message again.
 
 mod decide;
+mod outcome;
 mod payment;
+mod standing;
 
-use crate::error::{Error, Money, Retry};
-use crate::ledger::{Intent, Ledger, Reservation};
+use crate::error::{Error, Money, Retry, Status};
+use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Purchase, Recipe, Reservation, RetryRule};
 use crate::policy::Policy;
-use crate::protocol::{Challenge, Credential, Offer, Receipt};
+use crate::protocol::{Challenge, Credential, Offer};
 use crate::scheme::{self, Payable};
 use crate::wallet::Wallet;
 use crate::world::World;
 use std::sync::Arc;
 
 pub use decide::{Declined, Refusal, quote, quote_json};
+pub use outcome::Sent;
 pub use payment::Payment;
+pub use standing::{Standing, standing};
 
 /// What a purchase is decided with: everything but the challenge and who asks.
 pub struct Means<'a> {
@@ -32,13 +39,20 @@ pub struct Means<'a> {
     pub world: &'a World,
 }
 
+/// Which purchase this is, if it can be told, and what a repeat of it may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    pub purchase: Option<&'a Purchase>,
+    pub rule: RetryRule,
+}
+
 /// An offer that the rules allow and the wallet can sign. Nothing is held for it yet.
 pub struct Quoted {
-    pub(self) challenge: Challenge,
-    pub(self) chosen: usize,
-    pub(self) payable: Payable,
-    pub(self) intent: Intent,
-    pub(self) refusals: Vec<Refusal>,
+    challenge: Challenge,
+    chosen: usize,
+    payable: Payable,
+    intent: Intent,
+    refusals: Vec<Refusal>,
 }
 
 impl Quoted {
@@ -46,14 +60,71 @@ impl Quoted {
         &self.challenge.offers[self.chosen]
     }
 
-    /// Counts the amount under every budget, or declines.
-    pub fn reserve(self, ledger: &Arc<Ledger>) -> Result<Reserved, Declined> {
-        match ledger.reserve(self.intent.clone()) {
-            Ok(reservation) => Ok(Reserved { quoted: self, reservation }),
-            Err(reason) => {
-                let refusal = Refusal::of_offer(self.offer(), reason);
-                Err(Declined::new(self.refusals).and(refusal))
+    /// Counts the amount under every budget and records what will be signed, or declines. When the same purchase
+    /// was signed by somebody else in the meantime, it is that signature which stands.
+    pub fn reserve(mut self, identity: Identity<'_>, means: &Means<'_>) -> Result<Claim, Declined> {
+        let recipe = match self.recipe(identity, means) {
+            Ok(recipe) => recipe,
+            Err(error) => return Err(self.declined(format!("signing failed: {error}"))),
+        };
+        self.intent.now_s = recipe.signed_s;
+        let order = Order {
+            intent: &self.intent,
+            recipe: recipe.clone(),
+            purchase: identity.purchase,
+            rule: identity.rule,
+            budgets: means.policy.budgets(),
+        };
+        match means.ledger.reserve(order) {
+            Ok(Grant::New(reservation)) => Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation })),
+            Ok(Grant::Standing(reservation, recipe)) => {
+                Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
             }
+            Err(Denied::Refused(reason)) => Err(self.declined(reason)),
+            Err(Denied::Failed(error)) => Err(Declined::failed(error)),
+        }
+    }
+
+    fn declined(self, reason: String) -> Declined {
+        let refusal = Refusal::of_offer(self.offer(), reason);
+        Declined::new(self.refusals).and(refusal)
+    }
+
+    /// Fixes everything that the signature is made from.
+    fn recipe(&mut self, identity: Identity<'_>, means: &Means<'_>) -> Result<Recipe, Error> {
+        let mut nonce = [0u8; 32];
+        means.world.entropy.fill(&mut nonce)?;
+        if self.challenge.wants_identifier() {
+            self.challenge.identify(&identifier(identity.purchase, &nonce));
+        }
+        let signed_s = means.world.clock.unix_s();
+        let valid_before_s = scheme::valid_before_s(self.offer(), signed_s);
+        let terms = self.challenge.terms_of(self.offer());
+        Ok(Recipe { payer: self.payable.payer.clone(), nonce, signed_s, valid_before_s, terms })
+    }
+}
+
+/// The id for the server's own memory of payments (x402 extension `payment-identifier`): the same for every
+/// presentation, and for a purchase with a name the same for every signature.
+fn identifier(purchase: Option<&Purchase>, nonce: &[u8; 32]) -> String {
+    const DOMAIN: &[u8] = b"x402 payment-identifier ";
+    const ID_BYTES: usize = 16;
+    let seed = purchase.filter(|purchase| purchase.named).map_or(nonce.as_slice(), |named| named.id.as_bytes());
+    let digest = alloy_primitives::keccak256([DOMAIN, seed].concat());
+    format!("pay_{}", alloy_primitives::hex::encode(&digest[..ID_BYTES]))
+}
+
+/// What is signed next: something new, or the same as before.
+pub enum Claim {
+    Reserved(Reserved),
+    Standing(Standing),
+}
+
+impl Claim {
+    pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
+        match self {
+            Claim::Reserved(reserved) => reserved.authorize(wallet),
+            Claim::Standing(standing) => standing.authorize(wallet),
         }
     }
 }
@@ -61,37 +132,42 @@ impl Quoted {
 /// An offer whose amount counts. Dropped without a signature, the amount is free again.
 pub struct Reserved {
     quoted: Quoted,
+    recipe: Recipe,
     reservation: Reservation,
 }
 
 impl Reserved {
     /// Signs. A signer that fails gives the amount back.
-    pub fn authorize(self, wallet: &Wallet, world: &World) -> Result<Authorized, Declined> {
-        let Reserved { quoted, mut reservation } = self;
-        match sign(&quoted, wallet, world) {
-            Ok((credential, payer)) => {
+    pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
+        let Reserved { quoted, recipe, mut reservation } = self;
+        match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe) {
+            Ok(credential) => {
                 reservation.commit();
-                let payment = Payment::authorized(quoted.offer(), &payer, &quoted.refusals);
+                let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
                 Ok(Authorized { credential, payment, reservation })
             }
-            Err(error) => {
-                let refusal = Refusal::of_offer(quoted.offer(), format!("signing failed: {error}"));
-                Err(Declined::new(quoted.refusals).and(refusal))
-            }
+            Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),
         }
     }
 }
 
-fn sign(quoted: &Quoted, wallet: &Wallet, world: &World) -> Result<(Credential, String), Error> {
-    let mut nonce = [0u8; 32];
-    world.entropy.fill(&mut nonce)?;
-    let now_s = world.clock.unix_s();
-    let authorization = scheme::authorize(quoted.offer(), &quoted.payable, wallet, now_s, nonce)?;
-    let credential = Credential::new(&quoted.challenge, quoted.offer(), &authorization.payload);
-    Ok((credential, authorization.payer))
+/// Makes the signature that the recipe describes: the same bytes each time.
+fn sign(
+    challenge: &Challenge,
+    offer: &Offer,
+    payable: &Payable,
+    wallet: &Wallet,
+    recipe: &Recipe,
+) -> Result<Credential, Error> {
+    let authorization = scheme::authorize(offer, payable, wallet, recipe.signed_s, recipe.nonce)?;
+    if (authorization.valid_before_s, &authorization.payer) != (recipe.valid_before_s, &recipe.payer) {
+        let message = "the signature is not the one that the ledger recorded; nothing is sent";
+        return Err(Error::new(Status::Sign, message));
+    }
+    Ok(Credential::new(challenge, offer, &authorization.payload))
 }
 
-/// A signed payment that has not left this machine.
+/// A signed payment that this sending has not let go of yet.
 pub struct Authorized {
     credential: Credential,
     payment: Payment,
@@ -109,41 +185,23 @@ impl Authorized {
         &self.payment
     }
 
-    /// Not a byte of the paid request left: the signature is destroyed and the amount is free again.
+    /// Whether this signature was never presented before.
+    pub fn is_first(&self) -> bool {
+        self.reservation.is_first()
+    }
+
+    /// Not a byte of the paid request left: the signature is destroyed, and the amount is free again unless an
+    /// earlier sending of the same signature is still in the open.
     pub fn never_sent(self) -> Payment {
-        self.reservation.never_left();
-        self.payment.ended(Money::Unpaid, Retry::Safe)
+        let (money, retry) =
+            if self.is_first() { (Money::Unpaid, Retry::Safe) } else { (Money::Unknown, Retry::SameBytes) };
+        let recorded = self.reservation.never_left();
+        self.payment.ended(money, retry).recorded(recorded)
     }
 
     /// The paid request may have left: from here on the amount is spent.
     pub fn send(self) -> Sent {
-        Sent { payment: self.payment }
-    }
-}
-
-/// A payment whose outcome the server knows.
-pub struct Sent {
-    payment: Payment,
-}
-
-impl Sent {
-    /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`; anything else,
-    /// a second 402 included, leaves it `Unknown`, because the server can still settle what it holds.
-    pub fn answered(self, status: u16, receipt: Option<Result<Receipt, String>>) -> Payment {
-        match receipt {
-            Some(Ok(receipt)) if receipt.success => self.payment.settled(receipt),
-            Some(Ok(receipt)) => self.payment.settlement_failed(receipt),
-            Some(Err(problem)) => self.payment.noted(format!("the receipt cannot be read: {problem}")),
-            None if (200..300).contains(&status) => {
-                self.payment.noted("the server sent no receipt; whether it settled is not known".to_string())
-            }
-            None => self.payment.noted(format!("the server answered {status} to the payment and sent no receipt")),
-        }
-    }
-
-    /// No answer came.
-    pub fn lost(self, error: &Error) -> Payment {
-        self.payment.noted(format!("no answer came to the paid request: {error}"))
+        Sent::new(self.payment, self.reservation)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the texts that outlive the call and the JSON made of them. Holds nothing that could be presented
 //! again: no signature, no nonce, no payment header.
 
-use crate::error::{Money, Retry, printable, printable_claim};
+use crate::error::{Error, Money, Retry, printable, printable_claim};
 use crate::money::{Usd, known_asset};
 use crate::payer::Refusal;
 use crate::protocol::{Offer, Receipt};
@@ -99,6 +99,17 @@ impl Payment {
 
     pub(super) fn noted(self, note: String) -> Self {
         self.with(|facts| facts.note = note)
+    }
+
+    /// Whether the ledger could record the outcome. Where it could not, the amount counts as sent.
+    pub(super) fn recorded(self, recorded: Result<(), Error>) -> Self {
+        match recorded {
+            Ok(()) => self,
+            Err(error) => {
+                let note = [self.0.note.as_str(), &format!("the outcome could not be recorded: {error}")].join("; ");
+                self.noted(note.trim_start_matches("; ").to_string())
+            }
+        }
     }
 
     pub(super) fn ended(self, money: Money, retry: Retry) -> Self {

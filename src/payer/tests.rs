@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::money::Amount;
-use crate::protocol::ReceiptError;
+use crate::protocol::{Receipt, ReceiptError};
 use crate::world::{FixedEntropy, ManualClock};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Bench {
         wallet.add_evm_key(KEY).unwrap();
         let mut policy = Policy::new().unwrap();
         policy.budget("all", 0, budget).unwrap();
-        let ledger = Ledger::in_memory(policy.budgets());
+        let ledger = Ledger::in_memory();
         let entropy = Box::new(FixedEntropy::new(vec![7; random_bytes]));
         let world = World { clock: Box::new(ManualClock::at(1_740_672_089)), entropy };
         Bench { wallet, policy, ledger, world }
@@ -33,8 +33,8 @@ impl Bench {
     }
 
     fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
-        let quoted = quote(challenge(offers), &asker(), &self.means())?;
-        quoted.reserve(&self.ledger)?.authorize(&self.wallet, &self.world)
+        let nobody = Identity { purchase: None, rule: RetryRule::Proven };
+        quote(challenge(offers), &asker(), &self.means())?.reserve(nobody, &self.means())?.authorize(&self.wallet)
     }
 
     /// How many atomic units of USDC would still fit, in steps of 1,000.
@@ -49,7 +49,7 @@ impl Bench {
                 amount: Amount::from(*units),
                 now_s: 0,
             };
-            self.ledger.check(&intent).is_ok()
+            self.ledger.check(self.policy.budgets(), &intent).is_ok()
         };
         (0..=100).rev().map(|thousands| thousands * 1000).find(fits).unwrap()
     }
@@ -93,7 +93,7 @@ fn a_settled_payment_is_paid_and_keeps_its_amount() {
     let bench = Bench::new("0.10 USD", 32);
     let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
     assert_eq!(authorized.header().0, "PAYMENT-SIGNATURE");
-    let payment = authorized.send().answered(200, receipt(true));
+    let payment = authorized.send().answered(200, receipt(true), None);
     assert_eq!((payment.money(), payment.transaction(), payment.amount()), (Money::Paid, "0xabc", "10000"));
     assert_eq!(bench.free_units(), 90_000);
     let json: Value = serde_json::from_str(payment.json()).unwrap();
@@ -105,10 +105,10 @@ fn without_a_receipt_that_says_paid_the_outcome_is_unknown_and_counts() {
     let bench = Bench::new("0.10 USD", 32 * 5);
     let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
     let ends: [fn(Sent, &Error) -> Payment; 5] = [
-        |sent, _| sent.answered(200, None),
-        |sent, _| sent.answered(402, receipt(false)),
-        |sent, _| sent.answered(200, Some(Err("success is a string".into()))),
-        |sent, _| sent.answered(500, None),
+        |sent, _| sent.answered(200, None, None),
+        |sent, _| sent.answered(402, receipt(false), None),
+        |sent, _| sent.answered(200, Some(Err("success is a string".into())), None),
+        |sent, _| sent.answered(500, None, None),
         |sent, error| sent.lost(error),
     ];
     for (at, end) in ends.iter().enumerate() {
@@ -122,7 +122,7 @@ fn without_a_receipt_that_says_paid_the_outcome_is_unknown_and_counts() {
 #[test]
 fn a_settlement_that_failed_says_why() {
     let bench = Bench::new("0.10 USD", 32);
-    let payment = bench.authorize(json!([usdc("10000")])).ok().unwrap().send().answered(402, receipt(false));
+    let payment = bench.authorize(json!([usdc("10000")])).ok().unwrap().send().answered(402, receipt(false), None);
     assert_eq!(payment.refusal(), "settlement_pending");
 }
 
@@ -217,7 +217,7 @@ fn no_record_of_a_payment_holds_what_could_be_presented_again() {
     let bench = Bench::new("0.10 USD", 32);
     let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
     let value = authorized.header().1.to_string();
-    let payment = authorized.send().answered(200, receipt(true));
+    let payment = authorized.send().answered(200, receipt(true), None);
     let record = format!("{} {payment:?}", payment.json());
     assert!(!record.contains(&value) && !record.contains("signature"), "{record}");
 }

@@ -108,6 +108,37 @@ impl Challenge {
     }
 }
 
+impl Challenge {
+    /// A challenge with `offer` alone, as JSON: what its payment is made from, byte for byte. Parsing it as a body
+    /// gives an offer that is answered by the same bytes.
+    pub fn terms_of(&self, offer: &Offer) -> String {
+        let echoed = [("resource", self.resource.as_ref()), ("extensions", self.extensions.as_ref())];
+        let version = if offer.version == Version::V1 { 1 } else { 2 };
+        let mut json = format!(r#"{{"x402Version":{version},"accepts":[{}]"#, offer.raw.get());
+        for (name, raw) in echoed {
+            if let Some(raw) = raw {
+                json.extend([",\"", name, "\":", raw.get()]);
+            }
+        }
+        json.push('}');
+        json
+    }
+
+    /// Whether the server asks for an id of the payment (extension `payment-identifier`).
+    pub fn wants_identifier(&self) -> bool {
+        self.extensions.as_deref().is_some_and(x402::extensions::wants_identifier)
+    }
+
+    /// Puts `id` where the extension `payment-identifier` wants it, unless the server put one there itself.
+    pub fn identify(&mut self, id: &str) {
+        if let Some(extensions) = &self.extensions
+            && let Some(with_id) = x402::extensions::with_identifier(extensions, id)
+        {
+            self.extensions = Some(with_id);
+        }
+    }
+}
+
 fn body_text(body: &[u8]) -> Result<&str, Fault> {
     if body.len() > CHALLENGE_BODY_BYTES_MAX {
         return Err(Fault::new("JSON", format!("is longer than {CHALLENGE_BODY_BYTES_MAX} bytes")));

@@ -61,6 +61,11 @@ pub fn authorize(
     }
 }
 
+/// Until when a signature of `offer` made at `now_s` is valid, in seconds since 1970: what [`authorize`] will sign.
+pub fn valid_before_s(offer: &Offer, now_s: u64) -> u64 {
+    now_s.saturating_add(offer.max_timeout_s.min(VALIDITY_S_MAX))
+}
+
 fn cannot_sign(reason: &str) -> Error {
     Error::new(Status::Sign, format!("The offer cannot be signed: {reason}."))
 }

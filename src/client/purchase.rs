@@ -1,0 +1,44 @@
+//! Which purchase a request is.
+//!
+//! Owns what an identity is made of. A name given by the caller means one purchase at one origin, whatever wallet,
+//! path or body; without a name it is the payer, method, URL and body. Both become a digest at once, so that a ledger
+//! shows no URL and no name.
+
+use super::redirect;
+use super::settings::Settings;
+use crate::body::{Body, digest};
+use crate::error::Error;
+use crate::ledger::Purchase;
+use crate::wallet::Wallet;
+use url::Url;
+
+/// The purchase, or `None` where a body from a reader makes it impossible to know a repeat.
+pub(super) fn of(
+    settings: &Settings,
+    wallet: &Wallet,
+    method: &str,
+    url: &Url,
+    body: Option<&Body>,
+) -> Result<Option<Purchase>, Error> {
+    let origin = redirect::origin(url);
+    let socket = settings.unix_socket.as_deref().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or_default();
+    if let Some(name) = &settings.purchase_key {
+        let parts: [&[u8]; 4] = [b"named", origin.as_bytes(), socket, name.as_bytes()];
+        return Ok(Some(Purchase { id: hex(&parts), named: true }));
+    }
+    let body = match body.map(Body::digest).transpose()? {
+        None => [0; 32],
+        Some(Some(digest)) => digest,
+        Some(None) => return Ok(None),
+    };
+    let mut url = url.clone();
+    url.set_fragment(None);
+    let payer = wallet.address("eip155", 0).unwrap_or_default();
+    let parts: [&[u8]; 6] =
+        [b"derived", payer.as_bytes(), method.as_bytes(), url.as_str().as_bytes(), socket, body.as_slice()];
+    Ok(Some(Purchase { id: hex(&parts), named: false }))
+}
+
+fn hex(parts: &[&[u8]]) -> String {
+    alloy_primitives::hex::encode(digest::of_parts(parts))
+}

@@ -1,0 +1,171 @@
+//! One entry of the books: what was asked, what is signed, what became of it.
+//!
+//! Owns the words for it that both stores share. An entry holds what its signature is made from and not the
+//! signature: the signers here are deterministic (RFC 6979), so signing the same message with the same key gives
+//! the very same bytes, and a ledger that is copied or read by a stranger holds nothing that can be presented
+//! without the key.
+
+use crate::money::{Amount, KnownAsset, Network, Scope, known_asset};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// What a reservation is for, as far as budgets look at it.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// Host and port that ask.
+    pub host: String,
+    pub payee: String,
+    pub network: Network,
+    pub asset: String,
+    pub amount: Amount,
+    /// Seconds since 1970.
+    pub now_s: u64,
+}
+
+impl Intent {
+    pub(super) fn key(&self, scope: Scope) -> String {
+        match scope {
+            Scope::All => String::new(),
+            Scope::Host => self.host.to_ascii_lowercase(),
+            Scope::Payee => format!("{}:{}", self.network, self.payee.to_ascii_lowercase()),
+        }
+    }
+
+    /// The asset as a unit of account (CAIP-19).
+    pub(super) fn unit(&self) -> String {
+        let kind = if self.network.evm_chain_id().is_some() { "erc20" } else { "token" };
+        format!("{}/{kind}:{}", self.network, self.asset.to_ascii_lowercase())
+    }
+}
+
+/// The known asset behind a unit, if it is one.
+pub(super) fn known_unit(unit: &str) -> Option<&'static KnownAsset> {
+    let (network, asset) = unit.split_once('/')?;
+    let (_, address) = asset.split_once(':')?;
+    known_asset(&Network::parse(network).ok()?, address)
+}
+
+/// Everything that the signature is made from besides the key. `Debug` shows nothing that helps to make it.
+#[derive(Clone)]
+pub struct Recipe {
+    /// The address whose key signs.
+    pub payer: String,
+    pub nonce: [u8; 32],
+    /// The time given to the signer, seconds since 1970.
+    pub signed_s: u64,
+    pub valid_before_s: u64,
+    /// A challenge with the chosen offer alone: offer, resource and extensions verbatim.
+    pub terms: String,
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipe")
+            .field("payer", &self.payer)
+            .field("valid_before_s", &self.valid_before_s)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// In flight, or its process died: counts as sent.
+    Open,
+    /// Sent, and no receipt says paid.
+    Unknown,
+    Paid,
+    /// It never left the machine: its amount is free again.
+    Released,
+    /// An operator gave it up: its amount is free again.
+    Abandoned,
+}
+
+impl State {
+    const ALL: [(State, &'static str); 5] = [
+        (State::Open, "open"),
+        (State::Unknown, "unknown"),
+        (State::Paid, "paid"),
+        (State::Released, "released"),
+        (State::Abandoned, "abandoned"),
+    ];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+
+    pub(super) fn parse(text: &str) -> Option<State> {
+        Self::ALL.iter().find(|(_, name)| *name == text).map(|(state, _)| *state)
+    }
+
+    pub fn counts(self) -> bool {
+        !matches!(self, State::Released | State::Abandoned)
+    }
+}
+
+/// Whether the server turned the payment down, and what that proves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TurnedDown {
+    #[default]
+    No,
+    /// By a 402 that proves nothing: it may settle yet.
+    Unproven,
+    /// By a code that is given only before settlement.
+    Proven,
+}
+
+impl TurnedDown {
+    pub(super) fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub(super) fn from_number(number: i64) -> Self {
+        match number {
+            0 => TurnedDown::No,
+            2 => TurnedDown::Proven,
+            _ => TurnedDown::Unproven,
+        }
+    }
+}
+
+/// An entry as both stores hold it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub id: u64,
+    pub state: State,
+    pub at_s: u64,
+    pub host: String,
+    /// As [`Intent::key`] gives it.
+    pub payee: String,
+    pub unit: String,
+    pub amount: Amount,
+    pub purchase: Option<String>,
+    pub named: bool,
+    pub refusal: TurnedDown,
+    pub transaction: String,
+    pub payer: String,
+    pub valid_before_s: u64,
+}
+
+impl Entry {
+    /// For people and programs: never a nonce, never the terms.
+    pub fn to_json(&self, in_flight: bool) -> Value {
+        let usd = known_unit(&self.unit).and_then(|asset| crate::money::Usd::of(asset, &self.amount));
+        json!({
+            "id": self.id,
+            "state": self.state.name(),
+            "in_flight": in_flight,
+            "at_s": self.at_s,
+            "host": self.host,
+            "payee": self.payee,
+            "unit": self.unit,
+            "amount": self.amount.to_string(),
+            "usd": usd.map(|usd| usd.to_string()),
+            "payer": self.payer,
+            "valid_before_s": self.valid_before_s,
+            "named": self.named,
+            "turned_down": self.refusal != TurnedDown::No,
+            "transaction": self.transaction,
+        })
+    }
+}

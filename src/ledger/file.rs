@@ -1,0 +1,293 @@
+//! The ledger in a file: SQLite, shared by threads, handles and processes. The one door to SQLite.
+//!
+//! Owns what is asked of the database and in which order it becomes durable. One transaction, one fsync, before a
+//! signature: it reads the sums, judges, and writes the entry under the database's write lock. Outcomes are written
+//! without an fsync, because losing one to a power cut leaves the entry open, which counts as sent and is presented
+//! again with the same bytes. For the same reason the write-ahead log is emptied with outcomes and never while a
+//! payment waits for its reservation.
+
+mod open;
+mod rows;
+
+use super::budgets::{self, Denied};
+use super::entry::{Entry, Intent, Recipe, State, TurnedDown};
+use super::owner::{self, Life};
+use super::purchase::{EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
+use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
+use crate::error::{Error, Status};
+use crate::money::{Amount, Budget, Scope};
+use rows::{add_total, entry_by_id, history, recipe_of, spent};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// After so many outcomes the write-ahead log is copied into the database.
+const CHECKPOINT_OUTCOMES: u32 = 64;
+
+/// The most entries of one listing.
+const LISTING_MAX: usize = 10_000;
+
+#[derive(Debug)]
+pub(super) struct File {
+    state: Mutex<Open>,
+    /// As shown in messages.
+    path: String,
+    pid: u32,
+    owner: String,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    outcomes: u32,
+    /// Entries of this handle whose outcome could not be written: open in the file, and in nobody's hands.
+    lost: HashSet<u64>,
+}
+
+impl File {
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let shown = crate::error::printable(&path.display().to_string());
+        let connection = open::open(path, &shown)?;
+        let state = Mutex::new(Open { connection, outcomes: 0, lost: HashSet::new() });
+        Ok(File { state, path: shown, pid: std::process::id(), owner: owner::this_process() })
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Open>, Error> {
+        if std::process::id() != self.pid {
+            let message = format!(
+                "the ledger {} was opened before a fork, and SQLite must not be used on both sides of one; open it again \
+                 in the child",
+                self.path
+            );
+            return Err(Error::new(Status::Ledger, message));
+        }
+        // A transaction that was cut off by a panic was rolled back when it was dropped.
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn fault(&self, what: &str) -> impl Fn(rusqlite::Error) -> Error + use<'_> {
+        let what = what.to_string();
+        move |cause| open::fault(&self.path, &what, cause)
+    }
+
+    pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
+        let mut state = self.lock()?;
+        let fault = self.fault("read");
+        let transaction = state.connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
+        let latest_s = rows::latest_s(&transaction).map_err(&fault)?;
+        self.check_in(&transaction, budgets, intent, intent.now_s.max(latest_s))
+    }
+
+    fn check_in(&self, db: &Transaction<'_>, budgets: &[Budget], intent: &Intent, now_s: u64) -> Result<(), Denied> {
+        let fault = self.fault("read");
+        budgets::check(budgets, intent, |scope, key, window_s, unit| {
+            spent(db, scope, key, window_s, unit, now_s).map_err(&fault)
+        })
+    }
+
+    pub fn standing(&self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
+        let mut state = self.lock()?;
+        let Open { connection, lost, .. } = &mut *state;
+        let fault = self.fault("read");
+        if history(connection, &purchase.id).map_err(&fault)?.is_empty() {
+            return Ok(None);
+        }
+        let transaction = immediate(connection).map_err(self.fault("write"))?;
+        let standing = self.judge(&transaction, lost, purchase, rule, now_s)?;
+        transaction.commit().map_err(self.fault("write"))?;
+        if let Some(standing) = &standing {
+            lost.remove(&standing.id);
+        }
+        Ok(standing)
+    }
+
+    pub fn reserve(&self, order: Order<'_>) -> Result<Booked, Denied> {
+        let mut state = self.lock()?;
+        let Open { connection, lost, .. } = &mut *state;
+        let fault = self.fault("write");
+        let transaction = immediate(connection).map_err(&fault)?;
+        if let Some(purchase) = order.purchase
+            && let Some(standing) = self.judge(&transaction, lost, purchase, order.rule, order.intent.now_s)?
+        {
+            transaction.commit().map_err(&fault)?;
+            lost.remove(&standing.id);
+            return Ok(Booked::Standing(standing));
+        }
+        let at_s = order.intent.now_s.max(rows::latest_s(&transaction).map_err(&fault)?);
+        self.check_in(&transaction, order.budgets, order.intent, at_s)?;
+        let entry = Entry::new(0, at_s, &order);
+        let id = rows::insert(&transaction, &entry, &order.recipe, &self.owner).map_err(&fault)?;
+        rows::count(&transaction, &entry, add_total).map_err(&fault)?;
+        transaction.commit().map_err(&fault)?;
+        Ok(Booked::New(id))
+    }
+
+    /// Judges the purchase's history; an entry to present again that is in nobody's hands is taken over.
+    fn judge(
+        &self,
+        db: &Transaction<'_>,
+        lost: &HashSet<u64>,
+        purchase: &Purchase,
+        rule: RetryRule,
+        now_s: u64,
+    ) -> Result<Option<Standing>, Denied> {
+        let fault = self.fault("read");
+        let mut past: Vec<Past> = Vec::new();
+        for (entry, owner) in history(db, &purchase.id).map_err(&fault)? {
+            past.push(entry.past(entry.state == State::Open && self.in_flight(lost, entry.id, &owner)));
+        }
+        let id = match judge(&past, purchase.named, rule, now_s) {
+            Verdict::Sign => return Ok(None),
+            Verdict::Present(id) => id,
+            Verdict::Refuse(id, why) => {
+                let entry = entry_by_id(db, id).map_err(&fault)?;
+                return Err(Denied::Refused(entry.map_or_else(String::new, |(entry, _)| stands(&entry, why))));
+            }
+        };
+        let Some(recipe) = recipe_of(db, id).map_err(&fault)? else {
+            let message =
+                format!("the ledger {}: entry {id} should be presented again and has lost its terms", self.path);
+            return Err(Error::new(Status::Ledger, message).into());
+        };
+        let claimed = past.iter().any(|past| past.id == id && past.state != State::Paid && !past.in_flight);
+        if claimed {
+            db.prepare_cached("UPDATE entries SET state = 'open', owner = ?2 WHERE id = ?1")
+                .and_then(|mut update| update.execute(params![rows::signed(id), self.owner]))
+                .map_err(self.fault("write"))?;
+        }
+        Ok(Some(Standing { id, claimed, recipe }))
+    }
+
+    fn in_flight(&self, lost: &HashSet<u64>, id: u64, owner: &str) -> bool {
+        if owner == self.owner { !lost.contains(&id) } else { owner::life_of(owner) == Life::Alive }
+    }
+
+    pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<(), Error> {
+        let mut state = self.lock()?;
+        let written = self.write_outcome(&mut state, id, holder, outcome);
+        if written.is_err() && holder {
+            state.lost.insert(id);
+        }
+        written
+    }
+
+    fn write_outcome(&self, state: &mut Open, id: u64, holder: bool, outcome: &Outcome) -> Result<(), Error> {
+        let fault = self.fault("write");
+        state.outcomes += 1;
+        if state.outcomes.is_multiple_of(CHECKPOINT_OUTCOMES) {
+            // Best effort: readers in other processes can put it off, and the next one tries again.
+            let _ = state.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+        open::durability(&state.connection, false).map_err(&fault)?;
+        let written = write_lazily(&mut state.connection, id, holder, outcome);
+        // The next reservation must wait for the disk whatever became of this outcome.
+        open::durability(&state.connection, true).and(written).map_err(&fault)
+    }
+
+    pub fn abandon(&self, id: u64) -> Result<(), Error> {
+        let mut state = self.lock()?;
+        let Open { connection, lost, .. } = &mut *state;
+        let fault = self.fault("write");
+        let transaction = immediate(connection).map_err(&fault)?;
+        let Some((entry, owner)) = entry_by_id(&transaction, id).map_err(&fault)? else {
+            return Err(no_such_entry(id));
+        };
+        let dead = entry.state == State::Open && self.is_dead(lost, &entry, &owner);
+        if entry.state != State::Unknown && !dead {
+            return Err(not_abandonable(id, entry.state));
+        }
+        rows::set_state(&transaction, id, State::Abandoned).map_err(&fault)?;
+        rows::wipe(&transaction, id).map_err(&fault)?;
+        rows::count(&transaction, &entry, rows::subtract_total).map_err(&fault)?;
+        transaction.commit().map_err(&fault)
+    }
+
+    /// Whether nobody can have the entry in hand. An owner that cannot be asked is taken for dead once the signature
+    /// is void.
+    fn is_dead(&self, lost: &HashSet<u64>, entry: &Entry, owner: &str) -> bool {
+        if owner == self.owner {
+            return lost.contains(&entry.id);
+        }
+        match owner::life_of(owner) {
+            Life::Dead => true,
+            Life::Alive => false,
+            Life::Unseen => open::unix_s() > entry.valid_before_s.saturating_add(EXPIRY_MARGIN_S),
+        }
+    }
+
+    pub fn entries(&self, after_id: u64, limit: usize) -> Result<Vec<Value>, Error> {
+        let state = self.lock()?;
+        let rows = rows::entries_after(&state.connection, after_id, limit.min(LISTING_MAX));
+        let rows = rows.map_err(self.fault("read"))?;
+        let shown = |(entry, owner): (Entry, String)| {
+            let in_flight = entry.state == State::Open && self.in_flight(&state.lost, entry.id, &owner);
+            entry.to_json(in_flight)
+        };
+        Ok(rows.into_iter().map(shown).collect())
+    }
+
+    pub fn totals(&self) -> Result<Vec<Value>, Error> {
+        rows::totals(&self.lock()?.connection).map_err(self.fault("read"))
+    }
+}
+
+fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+fn write_lazily(connection: &mut Connection, id: u64, holder: bool, outcome: &Outcome) -> rusqlite::Result<()> {
+    let transaction = immediate(connection)?;
+    if let Some((entry, _)) = entry_by_id(&transaction, id)? {
+        apply(&transaction, &entry, holder, outcome)?;
+    }
+    transaction.commit()
+}
+
+/// Writes what became of an entry; an outcome that comes too late to matter changes nothing.
+fn apply(db: &Transaction<'_>, entry: &Entry, holder: bool, outcome: &Outcome) -> rusqlite::Result<()> {
+    match outcome {
+        Outcome::NeverLeft if entry.state == State::Open => {
+            rows::set_state(db, entry.id, State::Released)?;
+            rows::wipe(db, entry.id)?;
+            rows::count(db, entry, rows::subtract_total)
+        }
+        Outcome::Unknown(refusal) if holder && entry.state == State::Open => {
+            rows::set_state(db, entry.id, State::Unknown)?;
+            db.prepare_cached("UPDATE entries SET refusal = ?2 WHERE id = ?1")?
+                .execute(params![rows::signed(entry.id), refusal.number()])
+                .map(|_| ())
+        }
+        Outcome::AsBefore if holder && entry.state == State::Open => rows::set_state(db, entry.id, State::Unknown),
+        Outcome::Paid(transaction) => {
+            rows::set_state(db, entry.id, State::Paid)?;
+            db.prepare_cached("UPDATE entries SET transaction_id = ?2 WHERE id = ?1")?
+                .execute(params![rows::signed(entry.id), transaction])?;
+            if !entry.named {
+                rows::wipe(db, entry.id)?;
+            }
+            if entry.state.counts() { Ok(()) } else { rows::count(db, entry, add_total) }
+        }
+        Outcome::NeverLeft | Outcome::Unknown(_) | Outcome::AsBefore => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod hooks {
+    use super::*;
+
+    impl File {
+        /// Lets the file grow by no page beyond `more`; `None`: without bound.
+        pub(in crate::ledger) fn limit_pages_for_a_test(&self, more: Option<u32>) {
+            let state = self.lock().unwrap();
+            let now: u32 = state.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+            let most = more.map_or(u32::MAX / 4, |more| now + more);
+            state.connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(())).unwrap();
+        }
+
+        pub(in crate::ledger) fn wait_briefly_for_a_test(&self) {
+            self.lock().unwrap().connection.busy_handler(Some(|tries| tries < 3)).unwrap();
+        }
+    }
+}

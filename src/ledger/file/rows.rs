@@ -1,0 +1,212 @@
+//! The statements of the ledger file: rows in, rows out.
+//!
+//! Owns the SQL and the conversion of amounts to decimal text and back. Decides nothing. SQLite's integers are
+//! signed and its sums are not exact beyond 63 bits, so amounts are added here and never there.
+
+use super::{Amount, Entry, OptionalExtension, Recipe, Scope, State, TurnedDown};
+use crate::ledger::budgets::Unit;
+use crate::ledger::memory::total_json;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Result, Row, params};
+use serde_json::Value;
+
+const ENTRY_COLUMNS: &str = "id, state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id, \
+                             payer, valid_before_s, owner";
+
+/// A number as SQLite keeps it.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> Result<u64> {
+    row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or(0))
+}
+
+fn amount(row: &Row<'_>, column: usize) -> Result<Amount> {
+    let text: String = row.get(column)?;
+    Amount::parse(&text).map_err(|why| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into()))
+}
+
+fn entry(row: &Row<'_>) -> Result<(Entry, String)> {
+    let state: String = row.get(1)?;
+    let state = State::parse(&state).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(1, Type::Text, format!("no state is called {state}").into())
+    })?;
+    let entry = Entry {
+        id: unsigned(row, 0)?,
+        state,
+        at_s: unsigned(row, 2)?,
+        host: row.get(3)?,
+        payee: row.get(4)?,
+        unit: row.get(5)?,
+        amount: amount(row, 6)?,
+        purchase: row.get(7)?,
+        named: row.get(8)?,
+        refusal: TurnedDown::from_number(row.get(9)?),
+        transaction: row.get(10)?,
+        payer: row.get(11)?,
+        valid_before_s: unsigned(row, 12)?,
+    };
+    Ok((entry, row.get(13)?))
+}
+
+/// The latest second any entry was written at: time as the ledger counts it never goes back.
+pub(super) fn latest_s(db: &Connection) -> Result<u64> {
+    db.prepare_cached("SELECT latest_s FROM openings")?.query_row([], |row| unsigned(row, 0))
+}
+
+/// The entries of a purchase that count, oldest first, each with its owner.
+pub(super) fn history(db: &Connection, purchase: &str) -> Result<Vec<(Entry, String)>> {
+    let sql = format!(
+        "SELECT {ENTRY_COLUMNS} FROM entries WHERE purchase = ?1 AND state IN ('open', 'unknown', 'paid') ORDER BY id"
+    );
+    db.prepare_cached(&sql)?.query_map([purchase], entry)?.collect()
+}
+
+pub(super) fn entry_by_id(db: &Connection, id: u64) -> Result<Option<(Entry, String)>> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id = ?1");
+    db.prepare_cached(&sql)?.query_row([signed(id)], entry).optional()
+}
+
+pub(super) fn entries_after(db: &Connection, after_id: u64, limit: usize) -> Result<Vec<(Entry, String)>> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let limit = signed(limit as u64);
+    db.prepare_cached(&sql)?.query_map([signed(after_id), limit], entry)?.collect()
+}
+
+/// What the signature of an entry is made from; nothing once it was wiped.
+pub(super) fn recipe_of(db: &Connection, id: u64) -> Result<Option<Recipe>> {
+    let sql = "SELECT payer, signed_s, valid_before_s, nonce, terms FROM entries
+               WHERE id = ?1 AND nonce IS NOT NULL AND terms IS NOT NULL";
+    let recipe = |row: &Row<'_>| {
+        let (signed_s, valid_before_s) = (unsigned(row, 1)?, unsigned(row, 2)?);
+        Ok(Recipe { payer: row.get(0)?, signed_s, valid_before_s, nonce: row.get(3)?, terms: row.get(4)? })
+    };
+    db.prepare_cached(sql)?.query_row([signed(id)], recipe).optional()
+}
+
+pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &str) -> Result<u64> {
+    let sql = "INSERT INTO entries (state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id,
+                 owner, payer, signed_s, valid_before_s, nonce, terms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    db.prepare_cached(sql)?.execute(params![
+        entry.state.name(),
+        signed(entry.at_s),
+        entry.host,
+        entry.payee,
+        entry.unit,
+        entry.amount.to_string(),
+        entry.purchase,
+        entry.named,
+        entry.refusal.number(),
+        entry.transaction,
+        owner,
+        recipe.payer,
+        signed(recipe.signed_s),
+        signed(recipe.valid_before_s),
+        recipe.nonce,
+        recipe.terms,
+    ])?;
+    let id = u64::try_from(db.last_insert_rowid()).unwrap_or(0);
+    db.prepare_cached("UPDATE openings SET latest_s = ?1")?.execute([signed(entry.at_s)])?;
+    Ok(id)
+}
+
+pub(super) fn set_state(db: &Connection, id: u64, state: State) -> Result<()> {
+    db.prepare_cached("UPDATE entries SET state = ?2 WHERE id = ?1")?
+        .execute(params![signed(id), state.name()])
+        .map(|_| ())
+}
+
+/// Takes away what the signature could be made from again.
+pub(super) fn wipe(db: &Connection, id: u64) -> Result<()> {
+    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL WHERE id = ?1")?.execute([signed(id)]).map(|_| ())
+}
+
+/// `None`: the sum cannot be kept.
+type Change = fn(Amount, Amount) -> Option<Amount>;
+
+/// The budget check before it keeps sums far below the bound; a budget-less ledger stops counting at the most
+/// there is, which no limit is above.
+pub(super) fn add_total(total: Amount, amount: Amount) -> Option<Amount> {
+    Some(total.checked_add(amount).unwrap_or(Amount::MAX))
+}
+
+pub(super) fn subtract_total(total: Amount, amount: Amount) -> Option<Amount> {
+    total.checked_sub(amount)
+}
+
+/// Changes the entry's total under every scope.
+pub(super) fn count(db: &Connection, entry: &Entry, change: Change) -> Result<()> {
+    for scope in [Scope::All, Scope::Host, Scope::Payee] {
+        let key = entry.key(scope);
+        let total = total(db, scope, &key, &entry.unit)?;
+        let Some(changed) = change(total, entry.amount) else { continue };
+        db.prepare_cached(
+            "INSERT INTO totals VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (scope, key, unit) DO UPDATE SET amount = excluded.amount",
+        )?
+        .execute(params![scope.name(), key, entry.unit, changed.to_string()])?;
+    }
+    Ok(())
+}
+
+fn total(db: &Connection, scope: Scope, key: &str, unit: &str) -> Result<Amount> {
+    db.prepare_cached("SELECT amount FROM totals WHERE scope = ?1 AND key = ?2 AND unit = ?3")?
+        .query_row(params![scope.name(), key, unit], |row| amount(row, 0))
+        .optional()
+        .map(|found| found.unwrap_or(Amount::ZERO))
+}
+
+/// What counts under one value of a scope, in `unit`, ever or within a window that ends now.
+pub(super) fn spent(
+    db: &Connection,
+    scope: Scope,
+    key: &str,
+    window_s: u64,
+    unit: Unit<'_>,
+    now_s: u64,
+) -> Result<Amount> {
+    let mut sum = Amount::ZERO;
+    let mut add = |row: &Row<'_>| -> Result<()> {
+        let counted = unit.of(&row.get::<_, String>(0)?, amount(row, 1)?);
+        sum = sum.checked_add(counted).unwrap_or(Amount::MAX);
+        Ok(())
+    };
+    if window_s == 0 {
+        let mut totals = db.prepare_cached("SELECT unit, amount FROM totals WHERE scope = ?1 AND key = ?2")?;
+        let mut rows = totals.query(params![scope.name(), key])?;
+        while let Some(row) = rows.next()? {
+            add(row)?;
+        }
+        return Ok(sum);
+    }
+    let Some(begin_s) = now_s.checked_sub(window_s) else {
+        return spent(db, scope, key, 0, unit, now_s);
+    };
+    let column = match scope {
+        Scope::All => "''",
+        Scope::Host => "host",
+        Scope::Payee => "payee",
+    };
+    let sql = format!(
+        "SELECT unit, amount FROM entries INDEXED BY entries_by_time
+         WHERE at_s > ?1 AND state IN ('open', 'unknown', 'paid') AND {column} = ?2"
+    );
+    let mut events = db.prepare_cached(&sql)?;
+    let mut rows = events.query(params![signed(begin_s), key])?;
+    while let Some(row) = rows.next()? {
+        add(row)?;
+    }
+    Ok(sum)
+}
+
+pub(super) fn totals(db: &Connection) -> Result<Vec<Value>> {
+    let mut totals =
+        db.prepare_cached("SELECT scope, key, unit, amount FROM totals WHERE amount <> '0' ORDER BY scope, key, unit")?;
+    let row = |row: &Row<'_>| {
+        let text = |column: usize| row.get::<_, String>(column);
+        Ok(total_json(&text(0)?, &text(1)?, &text(2)?, amount(row, 3)?))
+    };
+    totals.query_map([], row)?.collect()
+}

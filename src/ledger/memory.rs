@@ -1,0 +1,266 @@
+//! The ledger of one process, in memory: gone when it ends.
+//!
+//! Owns the sums and what can still be presented, under one lock. Clients with different budgets can share it:
+//! it counts by scope and unit, and the budgets come with each question. It keeps an entry only while it may be of
+//! use: one that is paid and was not named, or that never left, is forgotten at once.
+
+use super::budgets::{self, Denied, Unit, in_dollars};
+use super::entry::{Entry, Intent, Recipe, State, TurnedDown, known_unit};
+use super::purchase::{Past, Purchase, RetryRule, Verdict, judge};
+use super::series::Series;
+use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
+use crate::error::Error;
+use crate::money::{Amount, Budget, KnownAsset, Scope};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+const SCOPES: [Scope; 3] = [Scope::All, Scope::Host, Scope::Payee];
+
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Books>);
+
+#[derive(Debug, Default)]
+struct Books {
+    accounts: HashMap<(Scope, String), Account>,
+    entries: BTreeMap<u64, (Entry, Recipe)>,
+    purchases: HashMap<String, Vec<u64>>,
+    last_id: u64,
+    latest_s: u64,
+}
+
+/// What was spent under one value of a scope.
+#[derive(Debug, Default)]
+struct Account {
+    windows_s: Vec<u64>,
+    units: Vec<(String, Option<&'static KnownAsset>, Series)>,
+}
+
+impl Account {
+    fn watch(&mut self, window_s: u64, now_s: u64) {
+        if window_s != 0 && !self.windows_s.contains(&window_s) {
+            self.windows_s.push(window_s);
+            self.units.iter_mut().for_each(|(_, _, series)| series.watch(window_s, now_s));
+        }
+    }
+
+    fn spent(&mut self, window_s: u64, unit: Unit<'_>, now_s: u64) -> Amount {
+        let mut sum = Amount::ZERO;
+        let wanted = if let Unit::Asset(intent) = unit { Some(intent.unit()) } else { None };
+        for (name, known, series) in &mut self.units {
+            let spent = match (&wanted, known) {
+                (Some(wanted), _) if wanted == name => series.spent(window_s, now_s),
+                (None, Some(asset)) => in_dollars(asset, series.spent(window_s, now_s)),
+                _ => continue,
+            };
+            sum = sum.checked_add(spent).unwrap_or(Amount::MAX);
+        }
+        sum
+    }
+
+    fn series(&mut self, unit: &str) -> Option<&mut Series> {
+        self.units.iter_mut().find(|(name, _, _)| name == unit).map(|(_, _, series)| series)
+    }
+
+    fn add(&mut self, unit: &str, at_s: u64, amount: Amount) {
+        if let Some(series) = self.series(unit) {
+            series.add(at_s, amount);
+            return;
+        }
+        let mut series = Series::with_windows(&self.windows_s);
+        series.add(at_s, amount);
+        self.units.push((unit.to_string(), known_unit(unit), series));
+    }
+}
+
+impl Books {
+    fn check(&mut self, budgets: &[Budget], intent: &Intent) -> Result<u64, Denied> {
+        let now_s = intent.now_s.max(self.latest_s);
+        budgets::check(budgets, intent, |scope, key, window_s, unit| {
+            let account = match (self.accounts.get_mut(&(scope, key.to_string())), window_s) {
+                (Some(account), _) => account,
+                (None, 0) => return Ok(Amount::ZERO),
+                (None, _) => self.accounts.entry((scope, key.to_string())).or_default(),
+            };
+            account.watch(window_s, now_s);
+            Ok(account.spent(window_s, unit, now_s))
+        })?;
+        Ok(now_s)
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        for scope in SCOPES {
+            self.accounts.entry((scope, entry.key(scope))).or_default().add(&entry.unit, entry.at_s, entry.amount);
+        }
+    }
+
+    fn discount(&mut self, entry: &Entry) {
+        for scope in SCOPES {
+            let account = self.accounts.get_mut(&(scope, entry.key(scope)));
+            if let Some(series) = account.and_then(|account| account.series(&entry.unit)) {
+                series.remove(entry.at_s, entry.amount);
+            }
+        }
+    }
+
+    fn judge(&mut self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
+        let Some(ids) = self.purchases.get(&purchase.id) else { return Ok(None) };
+        let entries = ids.iter().filter_map(|id| self.entries.get(id));
+        let history: Vec<Past> = entries.map(|(entry, _)| entry.past(entry.state == State::Open)).collect();
+        match judge(&history, purchase.named, rule, now_s) {
+            Verdict::Sign => Ok(None),
+            Verdict::Refuse(id, why) => {
+                Err(Denied::Refused(self.entries.get(&id).map_or_else(String::new, |(entry, _)| stands(entry, why))))
+            }
+            Verdict::Present(id) => Ok(self.entries.get_mut(&id).map(|(entry, recipe)| {
+                let claimed = entry.state == State::Unknown;
+                if claimed {
+                    entry.state = State::Open;
+                }
+                Standing { id, claimed, recipe: recipe.clone() }
+            })),
+        }
+    }
+
+    fn forget(&mut self, id: u64) -> Option<Entry> {
+        let (entry, _) = self.entries.remove(&id)?;
+        if let Some(purchase) = &entry.purchase
+            && let Some(ids) = self.purchases.get_mut(purchase)
+        {
+            ids.retain(|kept| *kept != id);
+            if ids.is_empty() {
+                self.purchases.remove(purchase);
+            }
+        }
+        Some(entry)
+    }
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        // The books are changed only after every check has passed, by arithmetic that does not panic: a poisoned
+        // lock still guards consistent sums, and refusing to look at them would hide what was spent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
+        self.lock().check(budgets, intent).map(|_| ())
+    }
+
+    pub fn standing(&self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
+        self.lock().judge(purchase, rule, now_s)
+    }
+
+    pub fn reserve(&self, order: Order<'_>) -> Result<Booked, Denied> {
+        let mut books = self.lock();
+        if let Some(purchase) = order.purchase
+            && let Some(standing) = books.judge(purchase, order.rule, order.intent.now_s)?
+        {
+            return Ok(Booked::Standing(standing));
+        }
+        let at_s = books.check(order.budgets, order.intent)?;
+        books.latest_s = at_s;
+        books.last_id += 1;
+        let entry = Entry::new(books.last_id, at_s, &order);
+        books.count(&entry);
+        let id = entry.id;
+        if let Some(purchase) = &entry.purchase {
+            books.purchases.entry(purchase.clone()).or_default().push(id);
+        }
+        books.entries.insert(id, (entry, order.recipe));
+        Ok(Booked::New(id))
+    }
+
+    pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) {
+        let mut books = self.lock();
+        let Some((entry, _)) = books.entries.get_mut(&id) else { return };
+        match outcome {
+            Outcome::NeverLeft if entry.state == State::Open => {
+                if let Some(entry) = books.forget(id) {
+                    books.discount(&entry);
+                }
+            }
+            Outcome::NeverLeft => {}
+            Outcome::Unknown(refusal) if holder && entry.state == State::Open => {
+                entry.state = State::Unknown;
+                entry.refusal = *refusal;
+            }
+            Outcome::AsBefore if holder && entry.state == State::Open => entry.state = State::Unknown,
+            Outcome::Unknown(_) | Outcome::AsBefore => {}
+            Outcome::Paid(transaction) if entry.named => {
+                entry.state = State::Paid;
+                entry.transaction.clone_from(transaction);
+            }
+            Outcome::Paid(_) => drop(books.forget(id)),
+        }
+    }
+
+    pub fn abandon(&self, id: u64) -> Result<(), Error> {
+        let mut books = self.lock();
+        let Some((entry, _)) = books.entries.get(&id) else { return Err(no_such_entry(id)) };
+        if entry.state != State::Unknown {
+            return Err(not_abandonable(id, entry.state));
+        }
+        if let Some(entry) = books.forget(id) {
+            books.discount(&entry);
+        }
+        Ok(())
+    }
+
+    pub fn entries(&self, after_id: u64, limit: usize) -> Vec<Value> {
+        let books = self.lock();
+        let after = books.entries.range(after_id.saturating_add(1)..);
+        after.take(limit).map(|(_, (entry, _))| entry.to_json(entry.state == State::Open)).collect()
+    }
+
+    pub fn totals(&self) -> Vec<Value> {
+        let books = self.lock();
+        let mut rows: Vec<(&str, &str, &str, Amount)> = Vec::new();
+        for ((scope, key), account) in &books.accounts {
+            let units = account.units.iter().filter(|(_, _, series)| !series.total().is_zero());
+            rows.extend(units.map(|(unit, _, series)| (scope.name(), key.as_str(), unit.as_str(), series.total())));
+        }
+        rows.sort_unstable();
+        rows.into_iter().map(|(scope, key, unit, amount)| total_json(scope, key, unit, amount)).collect()
+    }
+}
+
+/// One row of the totals.
+pub(super) fn total_json(scope: &str, key: &str, unit: &str, amount: Amount) -> Value {
+    let usd = known_unit(unit).and_then(|asset| crate::money::Usd::of(asset, &amount)).map(|usd| usd.to_string());
+    json!({"scope": scope, "key": key, "unit": unit, "amount": amount.to_string(), "usd": usd})
+}
+
+impl Entry {
+    pub(super) fn new(id: u64, at_s: u64, order: &Order<'_>) -> Self {
+        let Order { intent, recipe, purchase, .. } = order;
+        Entry {
+            id,
+            state: State::Open,
+            at_s,
+            host: intent.key(Scope::Host),
+            payee: intent.key(Scope::Payee),
+            unit: intent.unit(),
+            amount: intent.amount,
+            purchase: purchase.map(|purchase| purchase.id.clone()),
+            named: purchase.is_some_and(|purchase| purchase.named),
+            refusal: TurnedDown::No,
+            transaction: String::new(),
+            payer: recipe.payer.clone(),
+            valid_before_s: recipe.valid_before_s,
+        }
+    }
+
+    pub(super) fn key(&self, scope: Scope) -> String {
+        match scope {
+            Scope::All => String::new(),
+            Scope::Host => self.host.clone(),
+            Scope::Payee => self.payee.clone(),
+        }
+    }
+
+    pub(super) fn past(&self, in_flight: bool) -> Past {
+        let Entry { id, state, refusal, valid_before_s, .. } = *self;
+        Past { id, state, in_flight, refusal, valid_before_s }
+    }
+}

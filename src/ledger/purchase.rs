@@ -1,0 +1,181 @@
+//! One purchase, one payment: whether a repeat presents the signature there is, or may make another.
+//!
+//! Owns the identity of a purchase and the rule over its history; a pure function, so that both stores decide
+//! alike. Its one decision: a purchase that the caller named is paid once for ever; one that is known by method,
+//! URL and body is the same only while an authorization that nobody has in hand can still settle, because two
+//! equal requests at once, or one after the other was paid, are two purchases.
+
+use super::entry::{State, TurnedDown};
+use crate::error::{Error, Status, printable};
+
+/// Longer than any clock is wrong: how long after its `validBefore` a signature is held to be void.
+pub const EXPIRY_MARGIN_S: u64 = 300;
+
+/// Signatures that `retry_policy` may allow for one purchase.
+const SIGNATURES_MAX: u32 = 100;
+
+/// A purchase's identity. `id` is a digest: it shows nothing of what it was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    pub id: String,
+    /// The caller named it (`purchase_key`).
+    pub named: bool,
+}
+
+/// When a repeat of a purchase may be signed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryRule {
+    /// Not at all, and nothing is presented again either.
+    Never,
+    /// Never: the same bytes or nothing.
+    SameBytes,
+    /// Once the former signature provably cannot settle.
+    Proven,
+    /// Then, and also once a 402 turned the former down for whatever reason, up to so many signatures in all.
+    UpTo(u32),
+}
+
+impl RetryRule {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "never" => Some(RetryRule::Never),
+            "same-bytes" => Some(RetryRule::SameBytes),
+            "proven" => Some(RetryRule::Proven),
+            _ => {
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                let count = text.parse::<u32>().ok().filter(|count| digits && (1..=SIGNATURES_MAX).contains(count))?;
+                Some(RetryRule::UpTo(count))
+            }
+        }
+    }
+}
+
+/// One signature of the purchase that counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    pub id: u64,
+    pub state: State,
+    /// A live process has it in hand.
+    pub in_flight: bool,
+    pub refusal: TurnedDown,
+    pub valid_before_s: u64,
+}
+
+/// What a repeat may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Sign: nothing stands in the way.
+    Sign,
+    /// Present the signature of this entry again.
+    Present(u64),
+    /// Neither, because of this entry; the text completes "retry_policy …".
+    Refuse(u64, &'static str),
+}
+
+/// Judges the history of a purchase, oldest first.
+pub(super) fn judge(history: &[Past], named: bool, rule: RetryRule, now_s: u64) -> Verdict {
+    let void_by_time = |past: &Past| now_s > past.valid_before_s.saturating_add(EXPIRY_MARGIN_S);
+    let concerns = |past: &&Past| named || (past.state != State::Paid && !past.in_flight && !void_by_time(past));
+    let relevant: Vec<&Past> = history.iter().filter(concerns).collect();
+    let paid = relevant.iter().find(|past| past.state == State::Paid);
+    let Some(last) = paid.or(relevant.last()) else { return Verdict::Sign };
+    let void = last.state != State::Paid && (void_by_time(last) || last.refusal == TurnedDown::Proven);
+    let turned_down = last.state != State::Paid && last.refusal != TurnedDown::No;
+    match rule {
+        RetryRule::Never => Verdict::Refuse(last.id, "never presents a payment again"),
+        RetryRule::SameBytes if void => Verdict::Refuse(last.id, "same-bytes never signs a second time"),
+        RetryRule::Proven if void => Verdict::Sign,
+        RetryRule::UpTo(most) if void || turned_down => match u32::try_from(relevant.len()) {
+            Ok(signatures) if signatures < most => Verdict::Sign,
+            _ if void => Verdict::Refuse(last.id, "allows no further signature for this purchase"),
+            _ => Verdict::Present(last.id),
+        },
+        _ => Verdict::Present(last.id),
+    }
+}
+
+/// Checks a caller's `purchase_key`: 1 to 128 printable ASCII characters.
+pub fn check_name(text: &str) -> Result<(), Error> {
+    const NAME_BYTES_MAX: usize = 128;
+    if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return Ok(());
+    }
+    let shown = printable(text);
+    let message = format!(
+        "the setting purchase_key cannot be \"{shown}\"; it takes 1 to {NAME_BYTES_MAX} printable ASCII characters"
+    );
+    Err(Error::new(Status::Setting, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_S: u64 = 1_000_000;
+
+    fn past(id: u64, state: State) -> Past {
+        Past { id, state, in_flight: false, refusal: TurnedDown::No, valid_before_s: NOW_S + 60 }
+    }
+
+    #[test]
+    fn a_signature_that_can_settle_is_presented_again_and_no_other_made() {
+        for (state, in_flight, named, verdict) in [
+            (State::Unknown, false, false, Verdict::Present(1)),
+            (State::Open, false, false, Verdict::Present(1)),
+            (State::Open, true, false, Verdict::Sign),
+            (State::Open, true, true, Verdict::Present(1)),
+            (State::Paid, false, false, Verdict::Sign),
+            (State::Paid, false, true, Verdict::Present(1)),
+        ] {
+            let history = [Past { in_flight, ..past(1, state) }];
+            assert_eq!(judge(&history, named, RetryRule::Proven, NOW_S), verdict, "{state:?} {in_flight} {named}");
+        }
+        assert_eq!(judge(&[], true, RetryRule::Never, NOW_S), Verdict::Sign);
+    }
+
+    #[test]
+    fn a_second_signature_needs_proof_and_time_is_one_only_past_its_margin() {
+        let named = |past: Past, now_s| judge(&[past], true, RetryRule::Proven, now_s);
+        let end_s = NOW_S + 60 + EXPIRY_MARGIN_S;
+        assert_eq!(named(past(1, State::Unknown), end_s), Verdict::Present(1));
+        assert_eq!(named(past(1, State::Unknown), end_s + 1), Verdict::Sign);
+        assert_eq!(named(past(1, State::Paid), end_s + 1), Verdict::Present(1));
+        let refused = |refusal| Past { refusal, ..past(1, State::Unknown) };
+        assert_eq!(named(refused(TurnedDown::Unproven), NOW_S), Verdict::Present(1));
+        assert_eq!(named(refused(TurnedDown::Proven), NOW_S), Verdict::Sign);
+        let paid_after_all = Past { refusal: TurnedDown::Proven, ..past(1, State::Paid) };
+        assert_eq!(named(paid_after_all, NOW_S), Verdict::Present(1));
+    }
+
+    #[test]
+    fn each_rule_allows_what_its_name_says() {
+        let lost = [past(1, State::Unknown)];
+        let refused = [Past { refusal: TurnedDown::Unproven, ..past(1, State::Unknown) }];
+        let proven = [Past { refusal: TurnedDown::Proven, ..past(1, State::Unknown) }];
+        let judged = |history: &[Past], rule| judge(history, true, rule, NOW_S);
+        assert!(matches!(judged(&lost, RetryRule::Never), Verdict::Refuse(1, _)));
+        assert_eq!(judged(&lost, RetryRule::SameBytes), Verdict::Present(1));
+        assert!(matches!(judged(&proven, RetryRule::SameBytes), Verdict::Refuse(1, _)));
+        assert_eq!(judged(&lost, RetryRule::UpTo(2)), Verdict::Present(1), "no answer proves nothing");
+        assert_eq!(judged(&refused, RetryRule::UpTo(2)), Verdict::Sign);
+        assert_eq!(judged(&refused, RetryRule::UpTo(1)), Verdict::Present(1));
+        assert!(matches!(judged(&proven, RetryRule::UpTo(1)), Verdict::Refuse(1, _)));
+    }
+
+    #[test]
+    fn a_rule_is_a_word_or_a_number() {
+        assert_eq!(RetryRule::parse("same-bytes"), Some(RetryRule::SameBytes));
+        assert_eq!(RetryRule::parse("3"), Some(RetryRule::UpTo(3)));
+        for bad in ["", "0", "101", "+3", "always", "-1"] {
+            assert_eq!(RetryRule::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_printable_ascii() {
+        assert!(check_name("order 17/a").is_ok());
+        for bad in ["", "a\nb", "schön", &"x".repeat(129)] {
+            assert_eq!(check_name(bad).unwrap_err().status, Status::Setting);
+        }
+    }
+}

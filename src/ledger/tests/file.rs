@@ -1,0 +1,263 @@
+//! The ledger file: crashes, other processes, and everything that can be wrong with a file.
+
+use super::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command};
+
+/// Told to a child: where the ledger is, and what to do.
+const CHILD_PATH: &str = "X402_LEDGER_TEST_PATH";
+const CHILD_TASK: &str = "X402_LEDGER_TEST_TASK";
+
+struct Folder {
+    folder: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Folder { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("ledger")
+    }
+
+    fn bench(&self, budgets: &[Budget]) -> Bench {
+        let ledger = Ledger::open(Some(&self.path())).unwrap();
+        Bench { ledger, budgets: budgets.to_vec(), _folder: None }
+    }
+
+    fn open_fails(&self, part: &str) {
+        let error = Ledger::open(Some(&self.path())).unwrap_err();
+        assert_eq!(error.status, Status::Ledger);
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+
+    fn child(&self, task: &str) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "ledger::tests::file::as_a_child", "--nocapture"])
+            .env(CHILD_PATH, self.path())
+            .env(CHILD_TASK, task)
+            .spawn()
+            .unwrap()
+    }
+}
+
+fn purchase() -> Purchase {
+    Purchase { id: "order-17".into(), named: false }
+}
+
+fn dime() -> Vec<Budget> {
+    vec![budget(Scope::All, 0, "0.0050 USD"), budget(Scope::Host, 3600, "0.0050 USD")]
+}
+
+/// Not a test by itself: what the other tests run in processes of their own.
+#[test]
+fn as_a_child() {
+    let Ok(path) = std::env::var(CHILD_PATH) else { return };
+    let bench = Bench { ledger: Ledger::open(Some(path.as_ref())).unwrap(), budgets: dime(), _folder: None };
+    match std::env::var(CHILD_TASK).unwrap().as_str() {
+        "spend" => {
+            for _ in 0..40 {
+                if let Ok(reservation) = bench.reserve(intent("100", "a", NOW_S)) {
+                    keep(reservation);
+                }
+            }
+        }
+        "die" => {
+            let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
+            let Grant::New(mut reservation) = grant else { panic!("a signature stood") };
+            reservation.commit();
+            // SIGKILL to oneself: nothing runs after it, no destructor either.
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn processes_share_one_budget_to_the_last_unit() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let mut children: Vec<Child> = (0..3).map(|_| folder.child("spend")).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(bench.total(), "5000");
+    assert!(bench.reserve(intent("1", "b", NOW_S)).is_err());
+}
+
+#[test]
+fn a_killed_process_leaves_a_signature_that_another_presents_again() {
+    let folder = Folder::new();
+    assert!(!folder.child("die").wait().unwrap().success());
+    let bench = folder.bench(&dime());
+    assert_eq!(bench.total(), "1000");
+    let entries: Vec<Value> = serde_json::from_str(&bench.ledger.entries(0, 10).unwrap()).unwrap();
+    assert_eq!((entries[0]["state"].as_str(), entries[0]["in_flight"].as_bool()), (Some("open"), Some(false)));
+    let found = bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap();
+    let (mut again, recipe) = found.expect("the dead process's signature");
+    assert_eq!((recipe.nonce, recipe.signed_s, recipe.terms.as_str()), ([7; 32], NOW_S, TERMS));
+    again.commit();
+    again.paid("0xabc").unwrap();
+    assert_eq!(bench.total(), "1000");
+}
+
+#[test]
+fn a_dead_process_entry_can_be_abandoned() {
+    let folder = Folder::new();
+    assert!(!folder.child("die").wait().unwrap().success());
+    let bench = folder.bench(&dime());
+    bench.ledger.abandon(1).unwrap();
+    assert_eq!(bench.total(), "0");
+    assert!(bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().is_none());
+}
+
+#[test]
+fn what_was_spent_is_there_after_reopening_and_the_file_is_private() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    keep(bench.reserve(intent("5000", "a", NOW_S)).unwrap());
+    drop(bench);
+    let mode = fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let bench = folder.bench(&dime());
+    assert!(bench.reserve(intent("1", "a", NOW_S)).is_err());
+    for beside in ["-wal", "-shm"] {
+        let mut path = folder.path().into_os_string();
+        path.push(beside);
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{beside}");
+    }
+}
+
+#[test]
+fn a_late_receipt_for_an_abandoned_entry_counts_it_again() {
+    let folder = Folder::new();
+    let bench = folder.bench(&[]);
+    let order = |rule| bench.order(intent("1000", "a", NOW_S), Some(&Purchase { named: true, ..purchase() }), rule);
+    let Ok(Grant::New(first)) = order(RetryRule::Proven) else { panic!() };
+    first.unknown(TurnedDown::No).unwrap();
+    let borrowed = Reservation { ledger: Arc::clone(&bench.ledger), id: 1, hold: Hold::Borrowed, open: true };
+    bench.ledger.abandon(1).unwrap();
+    borrowed.paid("0xabc").unwrap();
+    assert_eq!(bench.total(), "1000");
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_left_as_it_is() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "not a database, but long enough to look like one".repeat(100)).unwrap();
+    folder.open_fails("chmod 600");
+    let private = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    private(&folder.path());
+    folder.open_fails("is not a ledger");
+    assert!(fs::read(folder.path()).unwrap().starts_with(b"not a database"));
+
+    fs::remove_file(folder.path()).unwrap();
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
+    other.execute_batch("CREATE TABLE accounts (x)").unwrap();
+    private(&folder.path());
+    folder.open_fails("another program's");
+}
+
+#[test]
+fn a_newer_version_a_folder_and_a_missing_folder_are_refused() {
+    let folder = Folder::new();
+    drop(folder.bench(&[]));
+    let newer = rusqlite::Connection::open(folder.path()).unwrap();
+    newer.pragma_update(None, "user_version", 2).unwrap();
+    folder.open_fails("version 2");
+
+    let error = Ledger::open(Some(folder.folder.path())).unwrap_err();
+    assert!(error.message.contains("not a regular file"), "{}", error.message);
+    let error = Ledger::open(Some(&folder.folder.path().join("none/ledger"))).unwrap_err();
+    assert!(error.message.contains("cannot be made"), "{}", error.message);
+}
+
+#[test]
+fn a_file_whose_pages_are_damaged_gives_an_error_and_no_reservation() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    keep(bench.reserve(intent("100", "a", NOW_S)).unwrap());
+    drop(bench);
+    let mut bytes = fs::read(folder.path()).unwrap();
+    for byte in &mut bytes[4096..] {
+        *byte = 0x5a;
+    }
+    fs::write(folder.path(), bytes).unwrap();
+    folder.open_fails("corrupt");
+}
+
+#[test]
+fn a_full_disk_refuses_the_reservation_and_later_ones_go_on() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let Store::File(file) = &bench.ledger.0 else { panic!() };
+    file.limit_pages_for_a_test(Some(0));
+    let long = "x".repeat(100_000);
+    let denied = bench.reserve_with_terms(&long).unwrap_err();
+    let Denied::Failed(error) = denied else { panic!("{denied:?}") };
+    assert!(error.message.contains("disk is full"), "{}", error.message);
+    assert_eq!(bench.total(), "0");
+    file.limit_pages_for_a_test(None);
+    assert!(bench.reserve_with_terms(&long).is_ok());
+}
+
+#[test]
+fn a_file_that_is_locked_too_long_says_so() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let Store::File(file) = &bench.ledger.0 else { panic!() };
+    file.wait_briefly_for_a_test();
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let denied = bench.order(intent("100", "a", NOW_S), None, RetryRule::Proven).unwrap_err();
+    let Denied::Failed(error) = denied else { panic!("{denied:?}") };
+    assert!(error.message.contains("locked"), "{}", error.message);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(bench.reserve(intent("100", "a", NOW_S)).is_ok());
+}
+
+#[test]
+fn an_outcome_that_cannot_be_written_leaves_an_entry_that_counts_and_is_presented_again() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let Store::File(file) = &bench.ledger.0 else { panic!() };
+    let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
+    let Grant::New(mut reservation) = grant else { panic!() };
+    reservation.commit();
+    file.wait_briefly_for_a_test();
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(reservation.unknown(TurnedDown::No).unwrap_err().status, Status::Ledger);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(bench.total(), "1000");
+    assert!(bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().is_some());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_when_it_is_opened() {
+    let folder = Folder::new();
+    drop(folder.bench(&[]));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o400)).unwrap();
+    match Ledger::open(Some(&folder.path())) {
+        // The superuser writes where nobody else can.
+        Ok(_) => assert!(rustix::process::geteuid().is_root()),
+        Err(error) => assert!(error.message.contains("writ"), "{}", error.message),
+    }
+}
+
+impl Bench {
+    fn reserve_with_terms(&self, terms: &str) -> Result<Grant, Denied> {
+        let intent = intent("100", "a", NOW_S);
+        let recipe = Recipe {
+            payer: "0xpayer".into(),
+            nonce: [7; 32],
+            signed_s: NOW_S,
+            valid_before_s: NOW_S + 60,
+            terms: terms.into(),
+        };
+        let order = Order { intent: &intent, recipe, purchase: None, rule: RetryRule::Proven, budgets: &self.budgets };
+        self.ledger.reserve(order)
+    }
+}

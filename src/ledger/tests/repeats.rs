@@ -1,0 +1,150 @@
+//! A purchase that is repeated: which signature it gets, and what an operator may do about it.
+
+use super::*;
+
+fn named() -> Purchase {
+    Purchase { id: "order-17".into(), named: true }
+}
+
+fn derived() -> Purchase {
+    Purchase { id: "GET /paid".into(), named: false }
+}
+
+fn buy(bench: &Bench, purchase: &Purchase, now_s: u64) -> Grant {
+    bench.order(intent("10000", "a", now_s), Some(purchase), RetryRule::Proven).unwrap()
+}
+
+fn new(grant: Grant) -> Reservation {
+    match grant {
+        Grant::New(mut reservation) => {
+            reservation.commit();
+            reservation
+        }
+        Grant::Standing(..) => panic!("a signature stood"),
+    }
+}
+
+fn standing(grant: Grant) -> (Reservation, Recipe) {
+    match grant {
+        Grant::Standing(mut reservation, recipe) => {
+            reservation.commit();
+            (reservation, recipe)
+        }
+        Grant::New(_) => panic!("a second signature"),
+    }
+}
+
+#[test]
+fn a_lost_answer_is_answered_by_the_same_signature_until_it_is_void() {
+    for purchase in [named(), derived()] {
+        each_store(&[budget(Scope::All, 0, "0.02 USD")], |bench| {
+            new(buy(bench, &purchase, NOW_S)).unknown(TurnedDown::No).unwrap();
+            let void_s = NOW_S + 60 + EXPIRY_MARGIN_S;
+            let (again, recipe) = standing(buy(bench, &purchase, void_s));
+            assert_eq!((recipe.signed_s, recipe.nonce, recipe.terms.as_str()), (NOW_S, [7; 32], TERMS));
+            again.unknown(TurnedDown::No).unwrap();
+            assert_eq!(bench.total(), "10000");
+            drop(new(buy(bench, &purchase, void_s + 1)));
+            assert_eq!(bench.total(), "20000", "the second counts on top of the first");
+        });
+    }
+}
+
+#[test]
+fn two_equal_requests_at_once_are_two_purchases_unless_they_bear_one_name() {
+    each_store(&[], |bench| {
+        let first = new(buy(bench, &derived(), NOW_S));
+        let second = new(buy(bench, &derived(), NOW_S));
+        assert_ne!(first.entry(), second.entry());
+        let first = new(buy(bench, &named(), NOW_S));
+        let (second, _) = standing(buy(bench, &named(), NOW_S));
+        assert_eq!(first.entry(), second.entry());
+        second.unknown(TurnedDown::Unproven).unwrap();
+        first.paid("0xabc").unwrap();
+        assert_eq!(bench.total(), "30000");
+    });
+}
+
+#[test]
+fn a_named_purchase_that_is_paid_is_paid_for_ever_and_another_is_over() {
+    each_store(&[], |bench| {
+        new(buy(bench, &named(), NOW_S)).paid("0xabc").unwrap();
+        let (again, _) = standing(buy(bench, &named(), NOW_S + 1_000_000));
+        again.unknown(TurnedDown::Proven).unwrap();
+        standing(buy(bench, &named(), NOW_S + 2_000_000));
+        new(buy(bench, &derived(), NOW_S)).paid("0xabc").unwrap();
+        new(buy(bench, &derived(), NOW_S)).paid("0xdef").unwrap();
+        assert_eq!(bench.total(), "30000");
+    });
+}
+
+#[test]
+fn a_refusal_before_settlement_allows_a_second_signature_that_counts_on_top() {
+    for purchase in [named(), derived()] {
+        each_store(&[budget(Scope::All, 0, "0.02 USD")], |bench| {
+            new(buy(bench, &purchase, NOW_S)).unknown(TurnedDown::Unproven).unwrap();
+            standing(buy(bench, &purchase, NOW_S)).0.unknown(TurnedDown::Proven).unwrap();
+            new(buy(bench, &purchase, NOW_S)).unknown(TurnedDown::Proven).unwrap();
+            let third = bench.order(intent("10000", "a", NOW_S), Some(&purchase), RetryRule::Proven);
+            assert!(matches!(third, Err(Denied::Refused(reason)) if reason.contains("budget")));
+        });
+    }
+}
+
+#[test]
+fn a_rule_that_forbids_repeats_says_what_stands_and_until_when() {
+    each_store(&[], |bench| {
+        new(buy(bench, &named(), NOW_S)).unknown(TurnedDown::No).unwrap();
+        let refused = bench.order(intent("10000", "a", NOW_S), Some(&named()), RetryRule::Never);
+        let Err(Denied::Refused(reason)) = refused else { panic!("{refused:?}") };
+        for part in ["10000 atomic units", "retry_policy never", &(NOW_S + 60).to_string(), "entry 1"] {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+    });
+}
+
+#[test]
+fn what_is_taken_over_and_not_presented_stands_as_before() {
+    each_store(&[], |bench| {
+        new(buy(bench, &named(), NOW_S)).unknown(TurnedDown::Unproven).unwrap();
+        let (taken, _) = bench.ledger.standing(&named(), RetryRule::Proven, NOW_S).unwrap().unwrap();
+        drop(taken);
+        let up_to_two = bench.order(intent("10000", "a", NOW_S), Some(&named()), RetryRule::UpTo(2)).unwrap();
+        drop(new(up_to_two));
+    });
+}
+
+#[test]
+fn an_abandoned_entry_counts_no_more_and_a_late_receipt_counts_it_again() {
+    each_store(&[], |bench| {
+        let live = new(buy(bench, &named(), NOW_S));
+        let entry = live.entry();
+        assert!(bench.ledger.abandon(entry).unwrap_err().message.contains("in flight"));
+        assert!(bench.ledger.abandon(entry + 7).unwrap_err().message.contains("no entry"));
+        live.unknown(TurnedDown::No).unwrap();
+        bench.ledger.abandon(entry).unwrap();
+        assert_eq!(bench.total(), "0");
+        assert!(bench.ledger.abandon(entry).is_err());
+        drop(new(buy(bench, &named(), NOW_S)));
+        assert_eq!(bench.total(), "10000");
+    });
+}
+
+#[test]
+fn a_listing_pages_through_entries_and_shows_nothing_to_pay_with() {
+    each_store(&[], |bench| {
+        for _ in 0..3 {
+            new(bench.order(intent("10000", "a", NOW_S), None, RetryRule::Proven).unwrap())
+                .unknown(TurnedDown::No)
+                .unwrap();
+        }
+        let page = |after, limit| -> Vec<Value> {
+            serde_json::from_str(&bench.ledger.entries(after, limit).unwrap()).unwrap()
+        };
+        assert_eq!((page(0, 2).len(), page(2, 2).len(), page(3, 2).len()), (2, 1, 0));
+        assert_eq!(page(0, 1)[0]["state"], "unknown");
+        assert_eq!(page(0, 1)[0]["usd"], "0.01");
+        let text = bench.ledger.entries(0, 10).unwrap();
+        assert!(!text.contains("nonce") && !text.contains("x402Version") && !text.contains("0707"), "{text}");
+    });
+}

@@ -1,0 +1,108 @@
+//! What became of a payment that was sent.
+//!
+//! Owns the reading of the server's answer as a statement about money, and the list of refusals that prove that a
+//! payment was not settled. Its one decision: a code is proof only if it is given while the payment is verified,
+//! before anything is handed to the chain, and could not have been caused by the payment's own settlement.
+
+use super::Payment;
+use crate::error::{Error, Money, Retry};
+use crate::ledger::{Reservation, TurnedDown};
+use crate::protocol::Receipt;
+
+/// Refusals that precede settlement (x402, error codes of the scheme exact on EVM chains). Not here, because they
+/// may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
+/// simulation, `validAfter` (it passes by itself), and every code that is unknown.
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 14] = [
+    "invalid_exact_evm_scheme",
+    "invalid_exact_evm_network_mismatch",
+    "invalid_exact_evm_missing_eip712_domain",
+    "invalid_exact_evm_recipient_mismatch",
+    "invalid_exact_evm_signature",
+    "invalid_exact_evm_authorization_value",
+    "invalid_exact_evm_token_name_mismatch",
+    "invalid_exact_evm_token_version_mismatch",
+    "invalid_exact_evm_eip3009_not_supported",
+    "invalid_exact_evm_insufficient_balance",
+    "invalid_exact_evm_payload_authorization_valid_before",
+    "invalid_exact_evm_payload_authorization_value_mismatch",
+    "asset_not_deployed_contract",
+    "extension_echo_mismatch",
+];
+
+/// A payment whose outcome the server knows.
+pub struct Sent {
+    payment: Payment,
+    reservation: Reservation,
+}
+
+impl Sent {
+    pub(super) fn new(payment: Payment, reservation: Reservation) -> Self {
+        Sent { payment, reservation }
+    }
+
+    /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`; anything else,
+    /// a second 402 included, leaves it `Unknown`, because the server can still settle what it holds. `said` is
+    /// the error in the terms of that 402.
+    pub fn answered(self, status: u16, receipt: Option<Result<Receipt, String>>, said: Option<&str>) -> Payment {
+        let Sent { payment, reservation } = self;
+        let refusal = turned_down(status, receipt.as_ref(), said);
+        let recorded = match &receipt {
+            Some(Ok(receipt)) if receipt.success => reservation.paid(&receipt.transaction),
+            _ => reservation.unknown(refusal),
+        };
+        let payment = match receipt {
+            Some(Ok(receipt)) if receipt.success => payment.settled(receipt),
+            Some(Ok(receipt)) => payment.settlement_failed(receipt),
+            Some(Err(problem)) => payment.noted(format!("the receipt cannot be read: {problem}")),
+            None if (200..300).contains(&status) => {
+                payment.noted("the server sent no receipt; whether it settled is not known".to_string())
+            }
+            None => payment.noted(format!("the server answered {status} to the payment and sent no receipt")),
+        };
+        let payment = match refusal {
+            TurnedDown::Proven => payment.ended(Money::Unknown, Retry::NewQuote),
+            TurnedDown::No | TurnedDown::Unproven => payment,
+        };
+        payment.recorded(recorded)
+    }
+
+    /// No answer came.
+    pub fn lost(self, error: &Error) -> Payment {
+        let recorded = self.reservation.unknown(TurnedDown::No);
+        self.payment.noted(format!("no answer came to the paid request: {error}")).recorded(recorded)
+    }
+}
+
+fn turned_down(status: u16, receipt: Option<&Result<Receipt, String>>, said: Option<&str>) -> TurnedDown {
+    if status != 402 {
+        return TurnedDown::No;
+    }
+    let code = match receipt {
+        // A transaction was made, or something is wrong that nobody can read.
+        Some(Err(_)) => None,
+        Some(Ok(receipt)) if receipt.success || !receipt.transaction.is_empty() => None,
+        Some(Ok(receipt)) => receipt.error_reason.as_deref(),
+        None => said,
+    };
+    match code {
+        Some(code) if REFUSALS_BEFORE_SETTLEMENT.contains(&code) => TurnedDown::Proven,
+        _ => TurnedDown::Unproven,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_listed_code_in_a_402_without_a_transaction_is_proof() {
+        let listed = Some("invalid_exact_evm_signature");
+        assert_eq!(turned_down(402, None, listed), TurnedDown::Proven);
+        assert_eq!(turned_down(500, None, listed), TurnedDown::No);
+        assert_eq!(turned_down(402, None, None), TurnedDown::Unproven);
+        assert_eq!(turned_down(402, Some(&Err("torn".into())), listed), TurnedDown::Unproven);
+        for other in ["invalid_exact_evm_nonce_already_used", "settlement_pending", "invalid_exact_evm_signature "] {
+            assert_eq!(turned_down(402, None, Some(other)), TurnedDown::Unproven, "{other}");
+        }
+    }
+}

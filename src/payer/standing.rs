@@ -1,0 +1,101 @@
+//! A purchase that was signed before and whose signature may settle yet.
+//!
+//! Owns the question whether that signature answers what the server asks now. It must pay the same payee in the
+//! same asset and at least what is asked; anything else is told to the caller with the amount at risk, because a
+//! second signature for the same purchase would be a second payment.
+
+use super::{Authorized, Claim, Declined, Identity, Means, Payment, sign};
+use crate::ledger::{Denied, Recipe, Reservation};
+use crate::policy::Asker;
+use crate::protocol::{Challenge, Offer};
+use crate::scheme::{self, Payable};
+use crate::wallet::Wallet;
+
+/// A signature that is made again, byte for byte. Dropped, it stands as it did.
+pub struct Standing {
+    challenge: Challenge,
+    payable: Payable,
+    recipe: Recipe,
+    reservation: Reservation,
+}
+
+/// The standing signature of this purchase, if it has one; declined where it does not answer what is asked now.
+/// The policy's rules are asked again, because they may have become stricter; budgets and the approve callback are
+/// not, because nothing more is spent.
+pub fn standing(
+    asked: &Challenge,
+    asker: &Asker,
+    identity: Identity<'_>,
+    means: &Means<'_>,
+) -> Result<Option<Claim>, Declined> {
+    let Some(purchase) = identity.purchase else { return Ok(None) };
+    let found = match means.ledger.standing(purchase, identity.rule, means.world.clock.unix_s()) {
+        Ok(found) => found,
+        Err(Denied::Refused(reason)) => return Err(Declined::at_risk(None, reason)),
+        Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
+    };
+    let Some((reservation, recipe)) = found else { return Ok(None) };
+    let standing = Standing::new(reservation, recipe, asked, means)?;
+    let offer = standing.offer();
+    means.policy.check(asker, offer).map_err(|reason| Declined::at_risk(Some(offer), reason))?;
+    Ok(Some(Claim::Standing(standing)))
+}
+
+impl Standing {
+    pub(super) fn new(
+        reservation: Reservation,
+        recipe: Recipe,
+        asked: &Challenge,
+        means: &Means<'_>,
+    ) -> Result<Self, Declined> {
+        let entry = reservation.entry();
+        let unreadable = |why: String| {
+            let reason = format!("the ledger's entry {entry} cannot be presented again: {why}");
+            Declined::at_risk(None, reason)
+        };
+        let challenge =
+            Challenge::parse(None, recipe.terms.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+        let offer = challenge.offers.first().ok_or_else(|| unreadable("its terms hold no offer".into()))?;
+        if !asked.offers.iter().any(|asked| answers(offer, asked)) {
+            return Err(Declined::at_risk(Some(offer), changed(offer, entry, &recipe)));
+        }
+        let payable = scheme::payable(offer, means.wallet).map_err(&unreadable)?;
+        if payable.payer != recipe.payer {
+            return Err(unreadable(format!("it is signed by {}, whose key the wallet does not hold", recipe.payer)));
+        }
+        Ok(Standing { challenge, payable, recipe, reservation })
+    }
+
+    pub fn offer(&self) -> &Offer {
+        // Invariant: `new` made sure that there is an offer, and nothing takes it away.
+        &self.challenge.offers[0]
+    }
+
+    /// Makes the same signature again.
+    pub fn authorize(mut self, wallet: &Wallet) -> Result<Authorized, Declined> {
+        match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe) {
+            Ok(credential) => {
+                let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
+                self.reservation.commit();
+                Ok(Authorized { credential, payment, reservation: self.reservation })
+            }
+            Err(error) => Err(Declined::at_risk(Some(self.offer()), format!("signing failed: {error}"))),
+        }
+    }
+}
+
+/// Whether what `signed` pays is what `asked` wants.
+fn answers(signed: &Offer, asked: &Offer) -> bool {
+    signed.network == asked.network
+        && signed.asset.eq_ignore_ascii_case(&asked.asset)
+        && signed.payee.eq_ignore_ascii_case(&asked.payee)
+        && asked.amount <= signed.amount
+}
+
+fn changed(signed: &Offer, entry: u64, recipe: &Recipe) -> String {
+    format!(
+        "the server now asks for other terms than those signed for this purchase (entry {entry}): {} atomic units of {} \
+         on {} to {} can settle until {} seconds since 1970, and nothing more is signed for it before then",
+        signed.amount, signed.asset, signed.network, signed.payee, recipe.valid_before_s
+    )
+}

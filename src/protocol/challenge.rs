@@ -8,7 +8,6 @@ use super::limits::{CHALLENGE_BODY_BYTES_MAX, CHALLENGE_HEADER_BYTES_MAX};
 use super::wire::{self, Fault};
 use super::{Version, x402};
 use crate::money::{Amount, Network};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -38,7 +37,7 @@ pub struct Offer {
     /// Of the offer (v1) or of the resource (v2).
     pub description: Option<String>,
     /// The entry of `accepts` byte for byte: version 2 servers compare what comes back.
-    pub raw: Box<RawValue>,
+    pub raw: Box<str>,
 }
 
 /// An entry of `accepts` that cannot be read.
@@ -64,11 +63,11 @@ pub struct Challenge {
     /// Why the server asks, or why it refused an earlier payment.
     pub error: Option<String>,
     /// Echoed byte for byte (v2 only).
-    pub resource: Option<Box<RawValue>>,
+    pub resource: Option<Box<str>>,
     /// What the server says is being paid for. A claim, nothing is fetched from it.
     pub resource_url: Option<String>,
     /// Echoed byte for byte (v2 only).
-    pub extensions: Option<Box<RawValue>>,
+    pub extensions: Option<Box<str>>,
 }
 
 /// Why a 402 has no terms that can be read.
@@ -94,17 +93,18 @@ impl Challenge {
         let header = payment_required.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty());
         if let Some(value) = header {
             let json = wire::decode_header(value, CHALLENGE_HEADER_BYTES_MAX).map_err(at(HEADER_PLACE))?;
-            return x402::read_challenge(&json).map_err(at(HEADER_PLACE));
+            let document = wire::read_object(&json).map_err(at(HEADER_PLACE))?;
+            return x402::read_challenge(document.root()).map_err(at(HEADER_PLACE));
         }
         let body = body.trim_ascii();
         if !body.starts_with(b"{") {
             return Err(ChallengeError::Absent);
         }
-        let json = body_text(body).map_err(at(BODY_PLACE))?;
-        if !x402::is_challenge(json).map_err(at(BODY_PLACE))? {
+        let document = body_text(body).and_then(wire::read_object).map_err(at(BODY_PLACE))?;
+        if !x402::is_challenge(document.root()).map_err(at(BODY_PLACE))? {
             return Err(ChallengeError::Absent);
         }
-        x402::read_challenge(json).map_err(at(BODY_PLACE))
+        x402::read_challenge(document.root()).map_err(at(BODY_PLACE))
     }
 }
 

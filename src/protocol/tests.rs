@@ -108,7 +108,7 @@ fn no_field_may_appear_twice() {
     assert_eq!(parsed.unwrap_err().field, "success");
     let unread = OFFER.replace(r#""amount""#, r#""later":1,"later":2,"amount""#);
     let challenge = parse_header(&challenge_of(&unread)).unwrap();
-    assert_eq!(challenge.offers[0].raw.get(), unread, "what is not read is echoed as it came");
+    assert_eq!(&*challenge.offers[0].raw, unread, "what is not read is echoed as it came");
 }
 
 #[test]

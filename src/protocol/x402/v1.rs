@@ -93,7 +93,7 @@ fn network_of(name: &str) -> Result<Network, String> {
 }
 
 /// `{"x402Version":1,"scheme":…,"network":…,"payload":…}`, the name of the network as the server wrote it.
-pub(in crate::protocol) fn credential_json(offer: &Offer, payload: &Value) -> Zeroizing<String> {
+pub(in crate::protocol) fn credential_json(offer: &Offer, payload: &str) -> Zeroizing<String> {
     let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_TYPICAL));
     let (scheme, network) = (Value::from(offer.scheme.as_str()), Value::from(offer.network_text.as_str()));
     // Writing to a String cannot fail.

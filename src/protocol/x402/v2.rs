@@ -12,8 +12,6 @@ use crate::protocol::challenge::{Challenge, Offer};
 use crate::protocol::json::Json;
 use crate::protocol::limits::TEXT_BYTES_MAX;
 use crate::protocol::wire::{self, Fault};
-use serde_json::Value;
-use std::fmt::Write;
 use zeroize::Zeroizing;
 
 pub(in crate::protocol) const CREDENTIAL_HEADER: &str = "PAYMENT-SIGNATURE";
@@ -43,12 +41,12 @@ pub(super) fn read_offer(index: usize, raw: Json<'_>, description: Option<&str>)
 }
 
 /// `{"x402Version":2,"payload":…,"extensions":…,"resource":…,"accepted":…}`.
-pub(in crate::protocol) fn credential_json(challenge: &Challenge, offer: &Offer, payload: &Value) -> Zeroizing<String> {
+pub(in crate::protocol) fn credential_json(challenge: &Challenge, offer: &Offer, payload: &str) -> Zeroizing<String> {
     let echoed = [Some(&offer.raw), challenge.resource.as_ref(), challenge.extensions.as_ref()];
     let echoed_bytes: usize = echoed.into_iter().flatten().map(|raw| raw.len()).sum();
     let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_TYPICAL + echoed_bytes));
-    // Writing to a String cannot fail.
-    let _ = write!(json, r#"{{"x402Version":2,"payload":{payload}"#);
+    json.push_str(r#"{"x402Version":2,"payload":"#);
+    json.push_str(payload);
     if let Some(extensions) = &challenge.extensions {
         json.push_str(r#","extensions":"#);
         json.push_str(extensions);

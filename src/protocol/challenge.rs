@@ -8,6 +8,7 @@ use super::limits::{CHALLENGE_BODY_BYTES_MAX, CHALLENGE_HEADER_BYTES_MAX};
 use super::wire::{self, Fault};
 use super::{Version, x402};
 use crate::money::{Amount, Network};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -63,11 +64,11 @@ pub struct Challenge {
     /// Why the server asks, or why it refused an earlier payment.
     pub error: Option<String>,
     /// Echoed byte for byte (v2 only).
-    pub resource: Option<Box<str>>,
+    pub resource: Option<Box<RawValue>>,
     /// What the server says is being paid for. A claim, nothing is fetched from it.
     pub resource_url: Option<String>,
     /// Echoed byte for byte (v2 only).
-    pub extensions: Option<Box<str>>,
+    pub extensions: Option<Box<RawValue>>,
 }
 
 /// Why a 402 has no terms that can be read.

@@ -5,6 +5,7 @@
 //! built; the places are kept so that no part of a text is scanned twice.
 
 use super::limits::JSON_DEPTH_MAX;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Values are rarely shorter than this, so that the list of places is seldom moved while it grows.
@@ -93,6 +94,11 @@ impl<'d> Json<'d> {
             return serde_json::from_str(text).ok().map(Cow::Owned);
         }
         Some(Cow::Borrowed(inner))
+    }
+
+    /// A copy that outlives the document, for an echo.
+    pub fn to_raw(self) -> Result<Box<RawValue>, serde_json::Error> {
+        RawValue::from_string(self.text().to_owned())
     }
 
     fn place(self) -> Place {

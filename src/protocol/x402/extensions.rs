@@ -7,13 +7,14 @@
 use crate::protocol::json::Json;
 use crate::protocol::limits::ECHO_BYTES_MAX;
 use crate::protocol::wire::{self, Fault};
+use serde_json::value::RawValue;
 
 /// The `extensions` member (x402 v2): an object, or nothing.
-pub(in crate::protocol) fn read(value: Option<Json<'_>>) -> Result<Option<Box<str>>, Fault> {
+pub(in crate::protocol) fn read(value: Option<Json<'_>>) -> Result<Option<Box<RawValue>>, Fault> {
     let Some(raw) = wire::present(value) else { return Ok(None) };
     wire::check_object("extensions", raw)?;
     check_echo("extensions", raw)?;
-    Ok(Some(raw.text().into()))
+    raw.to_raw().map(Some).map_err(|why| Fault::new("extensions", format!("cannot be read: {why}")))
 }
 
 /// Refuses what would not fit a request header on its way back.

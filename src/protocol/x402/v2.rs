@@ -28,7 +28,8 @@ pub(super) fn read_resource(value: Option<Json<'_>>, challenge: &mut Challenge) 
     let url = wire::string("resource.url", wire::required("resource.url", url)?, TEXT_BYTES_MAX)?;
     let description = wire::optional_text("resource.description", description)?.map(|text| text.into_owned());
     challenge.resource_url = Some(url.into_owned());
-    challenge.resource = Some(raw.text().into());
+    let echo = raw.to_raw().map_err(|why| Fault::new("resource", format!("cannot be read: {why}")))?;
+    challenge.resource = Some(echo);
     Ok(description)
 }
 
@@ -42,18 +43,19 @@ pub(super) fn read_offer(index: usize, raw: Json<'_>, description: Option<&str>)
 
 /// `{"x402Version":2,"payload":…,"extensions":…,"resource":…,"accepted":…}`.
 pub(in crate::protocol) fn credential_json(challenge: &Challenge, offer: &Offer, payload: &str) -> Zeroizing<String> {
-    let echoed = [Some(&offer.raw), challenge.resource.as_ref(), challenge.extensions.as_ref()];
-    let echoed_bytes: usize = echoed.into_iter().flatten().map(|raw| raw.len()).sum();
+    let echoed = [challenge.resource.as_ref(), challenge.extensions.as_ref()];
+    let echoed_bytes: usize = echoed.into_iter().flatten().map(|raw| raw.get().len()).sum();
+    let echoed_bytes = echoed_bytes + offer.raw.len();
     let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_TYPICAL + echoed_bytes));
     json.push_str(r#"{"x402Version":2,"payload":"#);
     json.push_str(payload);
     if let Some(extensions) = &challenge.extensions {
         json.push_str(r#","extensions":"#);
-        json.push_str(extensions);
+        json.push_str(extensions.get());
     }
     if let Some(resource) = &challenge.resource {
         json.push_str(r#","resource":"#);
-        json.push_str(resource);
+        json.push_str(resource.get());
     }
     json.push_str(r#","accepted":"#);
     json.push_str(&offer.raw);

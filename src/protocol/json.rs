@@ -24,6 +24,8 @@ struct Place {
     end: u32,
     /// The first place behind everything that this value holds.
     next: u32,
+    /// A string that holds escapes: what it stands for is not what is written.
+    is_escaped: bool,
 }
 
 /// One value of a document.
@@ -90,7 +92,7 @@ impl<'d> Json<'d> {
     pub fn unquoted(self) -> Option<Cow<'d, str>> {
         let text = self.text();
         let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-        if inner.as_bytes().contains(&b'\\') {
+        if self.place().is_escaped {
             return serde_json::from_str(text).ok().map(Cow::Owned);
         }
         Some(Cow::Borrowed(inner))
@@ -103,7 +105,12 @@ impl<'d> Json<'d> {
 
     fn place(self) -> Place {
         // Invariant: `at` comes from the document's own list, so the place is there.
-        self.document.places.get(self.at as usize).copied().unwrap_or(Place { start: 0, end: 0, next: 0 })
+        self.document.places.get(self.at as usize).copied().unwrap_or(Place {
+            start: 0,
+            end: 0,
+            next: 0,
+            is_escaped: false,
+        })
     }
 }
 
@@ -152,7 +159,7 @@ impl Scan<'_> {
 
     // Casts: `read` has made sure that the text's length, and with it every place in it, fits.
     fn open(&mut self) -> usize {
-        self.places.push(Place { start: self.at as u32, end: 0, next: 0 });
+        self.places.push(Place { start: self.at as u32, end: 0, next: 0, is_escaped: false });
         self.places.len() - 1
     }
 
@@ -225,15 +232,19 @@ impl Scan<'_> {
     fn string(&mut self) -> Result<(), Unreadable> {
         self.expect(b"\"")?;
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len());
-            self.at += plain;
+            self.at += plain_bytes(self.bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    self.escape()?;
+                    // The string was opened last.
+                    if let Some(place) = self.places.last_mut() {
+                        place.is_escaped = true;
+                    }
+                }
                 _ => return Err(Unreadable::Syntax),
             }
         }
@@ -278,6 +289,30 @@ impl Scan<'_> {
         }
         if self.at > start { Ok(()) } else { Err(Unreadable::Syntax) }
     }
+}
+
+/// How many bytes from the start stand for themselves inside a string: neither a quote, nor a backslash, nor a
+/// control character. Eight at a time, because most of a challenge is inside strings.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    const WORD_BYTES: usize = 8;
+    // The high bit of each byte that is less than `limit` (at most 0x80). A borrow can mark a byte behind a true
+    // one, never one before it: the first mark is exact.
+    let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let (words, _) = bytes.as_chunks::<WORD_BYTES>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quotes = less(word ^ (ONES * u64::from(b'"')), 1);
+        let backslashes = less(word ^ (ONES * u64::from(b'\\')), 1);
+        let marks = quotes | backslashes | less(word, 0x20);
+        if marks != 0 {
+            return at * WORD_BYTES + marks.trailing_zeros() as usize / 8;
+        }
+    }
+    let whole = words.len() * WORD_BYTES;
+    let rest = bytes.get(whole..).unwrap_or_default();
+    whole + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -344,6 +379,21 @@ mod tests {
         assert_eq!(document.root().children().count(), 6);
         assert_eq!(Document::read("[]").unwrap().root().children().count(), 0);
         assert_eq!(Document::read(r#""\ud800""#).unwrap().root().unquoted(), None);
+    }
+
+    #[test]
+    fn a_string_ends_where_its_first_odd_byte_is() {
+        for odd in 0..=255_u8 {
+            for other in [b'a', b'"', 0x1f, 0x80, 0xff] {
+                for length in 0..20 {
+                    let mut bytes = vec![b' '; 20];
+                    (bytes[length], bytes[19]) = (odd, other);
+                    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+                    let expected = bytes.iter().take_while(|byte| plain(byte)).count();
+                    assert_eq!(plain_bytes(&bytes), expected, "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -103,7 +103,8 @@ fn domain_text<'a>(offer: &'a Offer, field: &str) -> Result<&'a str, String> {
 }
 
 fn optional_text<'a>(offer: &'a Offer, field: &str) -> Result<Option<&'a str>, String> {
-    match offer.extra.get(field) {
+    // A handful of members are compared sooner than one name is hashed.
+    match offer.extra.iter().find(|(name, _)| *name == field).map(|(_, value)| value) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(format!("extra.{field} is not a string")),

@@ -221,3 +221,29 @@ fn no_record_of_a_payment_holds_what_could_be_presented_again() {
     let record = format!("{} {payment:?}", payment.json());
     assert!(!record.contains(&value) && !record.contains("signature"), "{record}");
 }
+
+#[test]
+fn a_repeat_after_a_lost_answer_carries_the_same_bytes_whatever_the_nonce_source_gives() {
+    let bench = Bench::new("0.01 USD", 64);
+    let purchase = Purchase { id: "GET /paid".into(), named: false };
+    let identity = Identity { purchase: Some(&purchase), rule: RetryRule::Proven };
+    let mut terms = challenge(json!([usdc("10000")]));
+    let extensions = r#"{"payment-identifier":{"info":{"required":false}}}"#.to_string();
+    terms.extensions = serde_json::value::RawValue::from_string(extensions).ok();
+    let quoted = quote(terms.clone(), &asker(), &bench.means()).ok().unwrap();
+    let first = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
+    let bytes = first.header().1.to_string();
+    let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
+    assert_eq!(first.send().lost(&lost).money(), Money::Unknown);
+
+    let claim = standing(&terms, &asker(), identity, &bench.means()).ok().unwrap().expect("it stands");
+    let again = claim.authorize(&bench.wallet).ok().unwrap();
+    assert!(!again.is_first() && again.header().1 == bytes);
+    let unsent = again.never_sent();
+    assert_eq!((unsent.money(), unsent.retry()), (Money::Unknown, Retry::SameBytes));
+    assert_eq!(bench.free_units(), 0);
+    let dearer = challenge(json!([usdc("10001")]));
+    let declined = standing(&dearer, &asker(), identity, &bench.means()).err().unwrap().payment();
+    assert!(declined.refusal().contains("other terms"), "{}", declined.refusal());
+    assert_eq!((declined.money(), declined.amount()), (Money::Unknown, "10000"));
+}

@@ -115,7 +115,7 @@ impl Challenge {
     pub fn terms_of(&self, offer: &Offer) -> String {
         let echoed = [("resource", self.resource.as_ref()), ("extensions", self.extensions.as_ref())];
         let version = if offer.version == Version::V1 { 1 } else { 2 };
-        let mut json = format!(r#"{{"x402Version":{version},"accepts":[{}]"#, offer.raw.get());
+        let mut json = format!(r#"{{"x402Version":{version},"accepts":[{}]"#, offer.raw);
         for (name, raw) in echoed {
             if let Some(raw) = raw {
                 json.extend([",\"", name, "\":", raw.get()]);

@@ -46,12 +46,21 @@ fn matching_v2<'a>(sent: &Value, challenge: &'a Challenge) -> Result<&'a Value, 
         return Err("resource_echo_mismatch".into());
     }
     if let (Some(asked), Some(echoed)) = (&challenge.extensions, sent.get("extensions")) {
-        let same = |(name, value): (&String, &Value)| echoed.get(name) == Some(value);
-        if !asked.as_object().is_some_and(|asked| asked.iter().all(same)) {
+        if !holds(echoed, asked) {
             return Err("extension_echo_mismatch".into());
         }
     }
     Ok(offer)
+}
+
+/// Whether `echoed` holds all that `asked` does; a client may add members to objects.
+fn holds(echoed: &Value, asked: &Value) -> bool {
+    match (echoed, asked) {
+        (Value::Object(echoed), Value::Object(asked)) => {
+            asked.iter().all(|(name, asked)| echoed.get(name).is_some_and(|echoed| holds(echoed, asked)))
+        }
+        _ => echoed == asked,
+    }
 }
 
 fn matching_v1<'a>(sent: &Value, challenge: &'a Challenge) -> Result<&'a Value, String> {

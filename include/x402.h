@@ -18,10 +18,10 @@
  *  3. Fallible calls return x402_status; X402_OK is 0. Outputs are written only on X402_OK, except that handle and
  *     pointer outputs are set to NULL, and lengths to 0, first. Numbers are never reused.
  *  4. Text in: NUL-terminated UTF-8, copied before return. Bytes in: pointer and length; NULL is fine when the length is 0.
- *  5. Text out: NUL-terminated UTF-8, owned by the handle it came from, valid until that is freed. Only the text of
- *     x402_client_quote_json is the caller's, to be freed with x402_string_free.
+ *  5. Text out: NUL-terminated UTF-8, owned by the handle it came from, valid until that is freed. Only the texts of
+ *     x402_client_quote_json and x402_ledger_..._json are the caller's, to be freed with x402_string_free.
  *  6. free(NULL) is nothing, nor is freeing twice. Handles may be freed in any order; a child keeps its parent alive.
- *  7. wallet, policy, config, client: any thread. request, response: one thread at a time, else X402_ERROR_BUSY.
+ *  7. wallet, policy, ledger, config, client: any thread. request, response: one thread at a time, else X402_ERROR_BUSY.
  *     x402_request_cancel: any thread, any time. error, payment: any thread may read.
  *  8. Callbacks run on the thread that called in, get `void *userdata`, and return 0 to go on; any other value stops, and
  *     comes back unchanged from x402_error_callback_value. They must return: no longjmp; a C++ exception that leaves one
@@ -317,7 +317,7 @@ typedef int32_t x402_money;
 typedef struct x402_client x402_client;
 
 /**
- * How a client is to be made: wallet, policy, settings. Any thread. May be used for several clients, and freed once
+ * How a client is to be made: wallet, policy, ledger, settings. Any thread. May be used for several clients, and freed once
  * they are made.
  */
 typedef struct x402_config x402_config;
@@ -326,6 +326,20 @@ typedef struct x402_config x402_config;
  * Why a call failed. Made by the call, freed by the caller with x402_error_free. Any thread may read it.
  */
 typedef struct x402_error x402_error;
+
+/**
+ * What was promised and what became of it. Any thread; give one ledger to as many configurations as share a budget.
+ *
+ * Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
+ * "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
+ * three count under every budget. A request that is repeated while its payment is in the open presents the very same
+ * payment again; see the settings purchase_key and retry_policy.
+ *
+ * A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
+ * once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
+ * Do not use one handle on both sides of a fork.
+ */
+typedef struct x402_ledger x402_ledger;
 
 /**
  * One purchase: what was asked, signed and answered. Borrowed from a response or an error, and valid until that is
@@ -597,6 +611,61 @@ X402_API x402_status x402_policy_approve(x402_policy *policy,
 X402_API void x402_policy_free(x402_policy *policy);
 
 /**
+ * Opens the ledger in a file, or makes one. Free it with x402_ledger_free.
+ *
+ * @param path  the file; NULL keeps the ledger in memory, for the clients of this process that share it
+ *
+ * X402_ERROR_LEDGER if the file cannot be used: not a ledger, corrupt, of a newer version, not writable, locked for
+ * 5 s, or open to others than its owner (chmod 600). Such a file is left as it is. The same error ends a call that
+ * would have paid while its ledger cannot be written; nothing is signed then.
+ */
+X402_API x402_status x402_ledger_open(const char *path,
+                                      x402_ledger **out,
+                                      x402_error **error);
+
+/**
+ * What counts by now, as a JSON list: scope ("all", "host", "payee"), key, unit (the asset), amount in atomic units,
+ * and usd where the asset is a known dollar asset.
+ *
+ * @param json  set to the list; free it with x402_string_free
+ */
+X402_API x402_status x402_ledger_totals_json(const x402_ledger *ledger,
+                                             char **json,
+                                             x402_error **error);
+
+/**
+ * Entries as a JSON list, oldest first. In memory, only those that can be presented again or abandoned. Nothing in it
+ * helps anyone to pay.
+ *
+ * @param after_id  the last id of the page before; 0 for the first page
+ * @param limit     the most entries to give; 10,000 at most are given
+ * @param json      set to the list; free it with x402_string_free
+ */
+X402_API x402_status x402_ledger_entries_json(const x402_ledger *ledger,
+                                              uint64_t after_id,
+                                              size_t limit,
+                                              char **json,
+                                              x402_error **error);
+
+/**
+ * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
+ * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
+ * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+ *
+ * @param entry  its id in x402_ledger_entries_json
+ *
+ * X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
+ */
+X402_API x402_status x402_ledger_abandon(x402_ledger *ledger,
+                                         uint64_t entry,
+                                         x402_error **error);
+
+/**
+ * Frees a ledger; clients made with it keep it until they are freed. NULL is nothing.
+ */
+X402_API void x402_ledger_free(x402_ledger *ledger);
+
+/**
  * Makes a configuration with no wallet (nothing can be paid), the policy x402_policy_new would give, and the defaults
  * of the table at the head of this file. Free it with x402_config_free.
  */
@@ -615,6 +684,14 @@ X402_API x402_status x402_config_wallet(x402_config *config,
  */
 X402_API x402_status x402_config_policy(x402_config *config,
                                         const x402_policy *policy,
+                                        x402_error **error);
+
+/**
+ * Gives the ledger to keep the budgets in: they then hold over every client of it together, in this process and, with
+ * a file, in all. Without this, each client has a ledger of its own in memory.
+ */
+X402_API x402_status x402_config_ledger(x402_config *config,
+                                        const x402_ledger *ledger,
                                         x402_error **error);
 
 /**
@@ -936,7 +1013,7 @@ X402_API const char *x402_payment_refusal(const x402_payment *payment);
 X402_API const char *x402_payment_json(const x402_payment *payment);
 
 /**
- * Frees a text that x402_client_quote_json gave. NULL, or any other pointer, is nothing.
+ * Frees a text that x402_client_quote_json or x402_ledger_…_json gave. NULL, or any other pointer, is nothing.
  */
 X402_API void x402_string_free(char *text);
 

@@ -6,6 +6,7 @@ use crate::ffi::callback::{Userdata, required};
 use crate::ffi::error::x402_error;
 use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Noun};
+use crate::ffi::ledger::{LedgerObject, x402_ledger};
 use crate::ffi::log::{self, x402_log_fn};
 use crate::ffi::policy::{PolicyObject, x402_policy};
 use crate::ffi::status::x402_status;
@@ -14,7 +15,7 @@ use crate::ffi::wallet::{WalletObject, x402_wallet};
 use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How a client is to be made: wallet, policy, settings. Any thread. May be used for several clients, and freed once
+/// How a client is to be made: wallet, policy, ledger, settings. Any thread. May be used for several clients, and freed once
 /// they are made.
 pub struct x402_config {
     _opaque: [u8; 0],
@@ -78,6 +79,22 @@ pub unsafe extern "C" fn x402_config_policy(
         let config = handle::get::<ConfigObject>(config)?;
         let policy = handle::get::<PolicyObject>(policy)?.snapshot();
         config.config().policy(&policy);
+        Ok(())
+    })
+}
+
+/// Gives the ledger to keep the budgets in: they then hold over every client of it together, in this process and, with
+/// a file, in all. Without this, each client has a ledger of its own in memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_config_ledger(
+    config: *mut x402_config,
+    ledger: *const x402_ledger,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call(error, || {
+        let config = handle::get::<ConfigObject>(config)?;
+        let ledger = handle::get::<LedgerObject>(ledger)?;
+        config.config().ledger(ledger.share());
         Ok(())
     })
 }

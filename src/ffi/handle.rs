@@ -43,6 +43,7 @@ pub enum Kind {
     Request = 6,
     Response = 7,
     Payment = 8,
+    Ledger = 9,
 }
 
 /// What a handle can name: ties the Rust object to the opaque C type, so that mixing them up does not compile.

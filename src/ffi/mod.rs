@@ -30,6 +30,7 @@ pub mod config;
 pub mod error;
 pub mod guard;
 pub mod handle;
+pub mod ledger;
 pub mod log;
 pub mod payment;
 pub mod policy;

@@ -108,7 +108,7 @@ pub fn given_texts() -> u64 {
     given().len() as u64
 }
 
-/// Frees a text that x402_client_quote_json gave. NULL, or any other pointer, is nothing.
+/// Frees a text that x402_client_quote_json or x402_ledger_…_json gave. NULL, or any other pointer, is nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_string_free(text: *mut c_char) {
     guard::get((), || {

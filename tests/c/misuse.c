@@ -5,7 +5,7 @@
 #include "check.h"
 #include "server.h"
 
-enum { ERROR, WALLET, POLICY, CONFIG, CLIENT, REQUEST, RESPONSE, PAYMENT, NOUNS };
+enum { ERROR, WALLET, POLICY, CONFIG, CLIENT, REQUEST, RESPONSE, PAYMENT, LEDGER, NOUNS };
 
 static void *live[NOUNS];
 static void *freed[NOUNS];
@@ -63,6 +63,11 @@ CALL(config_wallet, x402_config_wallet(handle, live[WALLET], error))
 CALL(config_wallet_wallet, x402_config_wallet(live[CONFIG], handle, error))
 CALL(config_policy, x402_config_policy(handle, live[POLICY], error))
 CALL(config_policy_policy, x402_config_policy(live[CONFIG], handle, error))
+CALL(config_ledger, x402_config_ledger(handle, live[LEDGER], error))
+CALL(config_ledger_ledger, x402_config_ledger(live[CONFIG], handle, error))
+CALL(ledger_totals_json, x402_ledger_totals_json(handle, &json_out, error))
+CALL(ledger_entries_json, x402_ledger_entries_json(handle, 0, 10, &json_out, error))
+CALL(ledger_abandon, x402_ledger_abandon(handle, 1, error))
 CALL(config_set, x402_config_set(handle, "user_agent", "test", error))
 CALL(config_log, x402_config_log(handle, some_log, NULL, error))
 CALL(client_new, x402_client_new(handle, &client_out, error))
@@ -99,6 +104,11 @@ static const struct {
     {"config_wallet, its wallet", WALLET, config_wallet_wallet},
     {"config_policy", CONFIG, config_policy},
     {"config_policy, its policy", POLICY, config_policy_policy},
+    {"config_ledger", CONFIG, config_ledger},
+    {"config_ledger, its ledger", LEDGER, config_ledger_ledger},
+    {"ledger_totals_json", LEDGER, ledger_totals_json},
+    {"ledger_entries_json", LEDGER, ledger_entries_json},
+    {"ledger_abandon", LEDGER, ledger_abandon},
     {"config_set", CONFIG, config_set},
     {"config_log", CONFIG, config_log},
     {"client_new", CONFIG, client_new},
@@ -244,6 +254,7 @@ static void free_refuses_what_is_not_its_own(void)
             case ERROR: x402_error_free(wrong[w]); break;
             case WALLET: x402_wallet_free(wrong[w]); break;
             case POLICY: x402_policy_free(wrong[w]); break;
+            case LEDGER: x402_ledger_free(wrong[w]); break;
             case CONFIG: x402_config_free(wrong[w]); break;
             case CLIENT: x402_client_free(wrong[w]); break;
             case REQUEST: x402_request_free(wrong[w]); break;
@@ -290,6 +301,23 @@ static void wallets_and_policies_refuse(void)
     EXPECT(X402_ERROR_ARGUMENT, x402_policy_prefer(policy, "network", NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_policy_prefer(policy, "colour", "x", &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_policy_approve(policy, NULL, NULL, &error));
+}
+
+static void ledgers_refuse(void)
+{
+    x402_error *error = NULL;
+    x402_ledger *out = (x402_ledger *)live[LEDGER];
+    void *ledger = live[LEDGER];
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_open(NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_open("\xff\xfe", &out, &error));
+    CHECK(out == NULL, "the output is cleared");
+    EXPECT(X402_ERROR_LEDGER, x402_ledger_open("/", &out, &error));
+    EXPECT(X402_ERROR_LEDGER, x402_ledger_open("", &out, &error));
+    EXPECT(X402_ERROR_LEDGER, x402_ledger_open("/proc/nothing/here", &out, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_totals_json(ledger, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_entries_json(ledger, 0, 10, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, 0, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, UINT64_MAX, &error));
 }
 
 static void configs_and_clients_refuse(void)
@@ -377,6 +405,7 @@ static void make_all(const server *server, void *made[NOUNS])
     x402_error *error = NULL;
     x402_wallet *wallet;
     x402_policy *policy;
+    x402_ledger *ledger;
     x402_config *config;
     x402_client *client;
     x402_request *request;
@@ -384,6 +413,7 @@ static void make_all(const server *server, void *made[NOUNS])
     NEED(x402_wallet_new(&wallet, &error));
     NEED(x402_wallet_add_evm_key(wallet, TEST_KEY, &error));
     NEED(x402_policy_new(&policy, &error));
+    NEED(x402_ledger_open(NULL, &ledger, &error));
     NEED(x402_config_new(&config, &error));
     NEED(x402_config_wallet(config, wallet, &error));
     NEED(x402_client_new(config, &client, &error));
@@ -391,7 +421,7 @@ static void make_all(const server *server, void *made[NOUNS])
     NEED(x402_client_get(client, server_path(server, "/weather"), &response, &error));
     x402_config_set(NULL, NULL, NULL, &error);
     made[ERROR] = error, made[WALLET] = wallet, made[POLICY] = policy, made[CONFIG] = config, made[CLIENT] = client;
-    made[REQUEST] = request, made[RESPONSE] = response;
+    made[LEDGER] = ledger, made[REQUEST] = request, made[RESPONSE] = response;
     made[PAYMENT] = (void *)(uintptr_t)x402_response_payment(response);
     CHECK(made[PAYMENT] != NULL && made[ERROR] != NULL, "a payment and an error to test with");
 }
@@ -404,6 +434,7 @@ static void free_all(void *made[NOUNS])
     x402_config_free(made[CONFIG]);
     x402_request_free(made[REQUEST]);
     x402_policy_free(made[POLICY]);
+    x402_ledger_free(made[LEDGER]);
     x402_error_free(made[ERROR]);
 }
 
@@ -417,6 +448,7 @@ int main(void)
     wrong_handles_are_refused();
     free_refuses_what_is_not_its_own();
     wallets_and_policies_refuse();
+    ledgers_refuse();
     configs_and_clients_refuse();
     requests_and_responses_refuse();
     SAME_TEXT(x402_status_name(X402_ERROR_HANDLE), "X402_ERROR_HANDLE");

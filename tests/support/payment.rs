@@ -45,10 +45,10 @@ fn matching_v2<'a>(sent: &Value, challenge: &'a Challenge) -> Result<&'a Value, 
     if sent.get("resource") != challenge.resource.as_ref() {
         return Err("resource_echo_mismatch".into());
     }
-    if let (Some(asked), Some(echoed)) = (&challenge.extensions, sent.get("extensions")) {
-        if !holds(echoed, asked) {
-            return Err("extension_echo_mismatch".into());
-        }
+    if let (Some(asked), Some(echoed)) = (&challenge.extensions, sent.get("extensions"))
+        && !holds(echoed, asked)
+    {
+        return Err("extension_echo_mismatch".into());
     }
     Ok(offer)
 }

@@ -438,9 +438,13 @@ fn repeat_after(lost: &Lost, paying: bool, again: Again) -> Option<Again> {
     (unfinished && !paying && again.expect.is_none()).then_some(Again { expect: Some(Expect::Require), ..again })
 }
 
+/// How many headers are sent unasked, the payment included.
+const DEFAULT_HEADERS: usize = 4;
+
 /// The caller's headers and the defaults he did not set.
 fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
-    let mut headers = request.headers.clone();
+    let mut headers = Vec::with_capacity(request.headers.len() + DEFAULT_HEADERS);
+    headers.extend_from_slice(&request.headers);
     let mut default = |name: &str, value: &str| {
         if !value.is_empty() && first_header(&headers, name).is_none() {
             headers.push((name.to_string(), value.as_bytes().to_vec()));
@@ -457,7 +461,10 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
 /// The headers with the payment in place of any the caller set.
 fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
-    headers.iter().filter(|(name, _)| !own(name)).cloned().chain(std::iter::once(payment)).collect()
+    let mut paid = Vec::with_capacity(headers.len() + 1);
+    paid.extend(headers.iter().filter(|(name, _)| !own(name)).cloned());
+    paid.push(payment);
+    paid
 }
 
 fn content_length(headers: &[Header]) -> u64 {

@@ -3,6 +3,7 @@
 //! Owns the bound on what is read of it. What was read stands in front of what was not, so that a declined
 //! 402 reaches the caller byte for byte; reading to the end is what lets its connection carry the retry.
 
+use super::purchase;
 use super::request::Header;
 use super::response::{Received, Response};
 use crate::error::{Error, Status};
@@ -58,11 +59,7 @@ impl Held {
     /// The terms it holds (x402 v2: the header; v1: the body).
     pub fn challenge(&self) -> Result<Challenge, ChallengeError> {
         let body = if matches!(self.rest, Rest::Nothing) { self.start.as_slice() } else { &[] };
-        // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
-        let lines = self.headers.iter().filter(|(name, _)| name == "payment-required");
-        let lines: Vec<&[u8]> = lines.map(|(_, value)| value.as_slice()).collect();
-        let joined = lines.join(&b", "[..]);
-        Challenge::parse((!lines.is_empty()).then_some(joined.as_slice()), body)
+        purchase::terms(&self.headers, body)
     }
 
     /// The answer as it came, for the caller.

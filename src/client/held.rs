@@ -11,6 +11,10 @@ use crate::payer::Payment;
 use crate::protocol::{CHALLENGE_BODY_BYTES_MAX, Challenge, ChallengeError};
 use std::io::{self, Cursor, Read};
 
+/// The first buffer for the body of a 402: what its length says, within these.
+const FIRST_READ_BYTES_MIN: usize = 256;
+const FIRST_READ_BYTES_MAX: usize = 64 * 1024;
+
 /// An answer as the loop sees it: decoded where that was asked for.
 pub(super) struct Answer {
     pub status: u16,
@@ -40,7 +44,8 @@ enum Rest {
 impl Held {
     /// Reads a 402. Only what stops the whole call (a cancel, a deadline) is an error here.
     pub fn read(mut answer: Answer, url: String) -> Result<Self, Error> {
-        let mut start = Vec::new();
+        let announced = usize::try_from(answer.received.receive_total).unwrap_or(0).min(FIRST_READ_BYTES_MAX);
+        let mut start = Vec::with_capacity(announced.max(FIRST_READ_BYTES_MIN));
         let mut bounded = answer.body.by_ref().take(CHALLENGE_BODY_BYTES_MAX as u64);
         let rest = match bounded.read_to_end(&mut start) {
             Ok(_) if start.len() < CHALLENGE_BODY_BYTES_MAX => Rest::Nothing,

@@ -11,6 +11,7 @@ use crate::error::printable;
 use crate::payer::{Authorized, Declined, Payment, Quoted};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, Receipt};
+use std::borrow::Cow;
 use url::{Host, Url};
 
 /// Headers that carry a receipt (x402 v2, v1).
@@ -47,10 +48,13 @@ impl Inner {
 /// The terms in the headers and the body of a 402.
 pub(super) fn terms(headers: &[Header], body: &[u8]) -> Result<Challenge, ChallengeError> {
     // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
-    let lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("payment-required"));
-    let lines: Vec<&[u8]> = lines.map(|(_, value)| value.as_slice()).collect();
-    let joined = lines.join(&b", "[..]);
-    Challenge::parse((!lines.is_empty()).then_some(joined.as_slice()), body)
+    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("payment-required"));
+    let Some((_, first)) = lines.next() else { return Challenge::parse(None, body) };
+    let mut list = Cow::Borrowed(first.as_slice());
+    for (_, line) in lines {
+        list.to_mut().extend([b", ", line.as_slice()].concat());
+    }
+    Challenge::parse(Some(&list), body)
 }
 
 /// What the head of the answer to a payment says of it.

@@ -5,6 +5,7 @@
 #include "sha256.h"
 
 #include <curl/curl.h>
+#include <pthread.h>
 
 #define HEADERS_MAX 64
 #define BODY_BYTES_MAX 65536
@@ -385,6 +386,37 @@ static void a_payment_outlives_its_client(const server *server, CURL *curl)
     answer_clear(&answer);
 }
 
+#define THREADS 8
+
+static void *settle_on_a_thread(void *payment)
+{
+    return (void *)(intptr_t)x402_payment_settle(payment, 200, NULL, NULL, 0, NULL);
+}
+
+static void one_thread_settles(const server *server, x402_client *client, CURL *curl)
+{
+    x402_error *error = NULL;
+    x402_payment *payment;
+    answer answer = {0};
+    pthread_t threads[THREADS];
+    const char *url = server_path(server, "/weather");
+    int settled = 0;
+    fetch(curl, url, NULL, NULL, &answer);
+    NEED(pay_for(client, "GET", url, &answer, &payment, &error));
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, settle_on_a_thread, payment);
+    for (int i = 0; i < THREADS; i++) {
+        void *status;
+        pthread_join(threads[i], &status);
+        settled += (intptr_t)status == X402_OK;
+        CHECK((intptr_t)status == X402_OK || (intptr_t)status == X402_ERROR_ARGUMENT || (intptr_t)status == X402_ERROR_BUSY,
+              "%d", (int)(intptr_t)status);
+    }
+    CHECK(settled == 1, "%d threads settled it", settled);
+    x402_payment_free(payment);
+    answer_clear(&answer);
+}
+
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/curl.json", 0);
@@ -407,6 +439,7 @@ int main(int argc, char **argv)
     a_replay_settles_nothing(&server, client, curl);
     unsettled_counts(&server, curl);
     a_payment_outlives_its_client(&server, curl);
+    one_thread_settles(&server, client, curl);
     curl_easy_cleanup(curl);
     curl_global_cleanup();
     x402_client_free(client);

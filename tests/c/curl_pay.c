@@ -140,6 +140,8 @@ static x402_status get(x402_client *client, CURL *curl, const char *url, answer 
 /* ---- a client that writes down what it logs ---- */
 
 static char logged[1 << 16];
+static x402_payment *settled_by_the_log; /* tried, when it is set, from inside the log callback */
+static x402_status status_in_the_log;
 
 static void note_log(void *userdata, int32_t level, const char *line, size_t len)
 {
@@ -147,6 +149,10 @@ static void note_log(void *userdata, int32_t level, const char *line, size_t len
     (void)userdata, (void)level;
     if (used + len + 2 < sizeof logged)
         snprintf(logged + used, sizeof logged - used, "%s\n", line);
+    if (settled_by_the_log) {
+        status_in_the_log = x402_payment_settle(settled_by_the_log, 200, NULL, NULL, 0, NULL);
+        x402_payment_free(settled_by_the_log);
+    }
 }
 
 static x402_client *client_with_budget(const char *budget)
@@ -417,6 +423,22 @@ static void one_thread_settles(const server *server, x402_client *client, CURL *
     answer_clear(&answer);
 }
 
+static void settled_and_freed_from_its_own_log(const server *server, x402_client *client, CURL *curl)
+{
+    x402_error *error = NULL;
+    x402_payment *payment;
+    answer answer = {0};
+    const char *url = server_path(server, "/weather");
+    fetch(curl, url, NULL, NULL, &answer);
+    NEED(pay_for(client, "GET", url, &answer, &payment, &error));
+    settled_by_the_log = payment;
+    EXPECT(X402_OK, x402_payment_settle(payment, 200, NULL, NULL, 0, &error));
+    settled_by_the_log = NULL;
+    CHECK(status_in_the_log == X402_ERROR_BUSY, "%s", x402_status_name(status_in_the_log));
+    EXPECT(X402_ERROR_HANDLE, x402_payment_settle(payment, 200, NULL, NULL, 0, &error));
+    answer_clear(&answer);
+}
+
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/curl.json", 0);
@@ -440,6 +462,7 @@ int main(int argc, char **argv)
     unsettled_counts(&server, curl);
     a_payment_outlives_its_client(&server, curl);
     one_thread_settles(&server, client, curl);
+    settled_and_freed_from_its_own_log(&server, client, curl);
     curl_easy_cleanup(curl);
     curl_global_cleanup();
     x402_client_free(client);

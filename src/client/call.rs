@@ -5,22 +5,23 @@
 //! carries the very same bytes, so that it can settle at most once.
 
 use super::held::{Answer, Held};
+use super::purchase;
 use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
 use super::settings::{ExpectContinue, Settings};
 use super::{Failure, Inner};
 use crate::body::Replay;
-use crate::error::{Error, Money, Retry, Status, printable};
+use crate::error::{Error, Money, Retry, Status};
 use crate::payer::{self, Authorized, Declined};
 use crate::policy::Asker;
-use crate::protocol::{PAYMENT_HEADER_NAMES, Receipt};
+use crate::protocol::PAYMENT_HEADER_NAMES;
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::PoisonError;
 use std::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 /// What to do with an answer.
 pub(super) enum Step {
@@ -172,17 +173,7 @@ impl<'a> Call<'a> {
         if self.has_body {
             self.request.body.rewind_final()?;
         }
-        let authorized = quoted
-            .reserve(&self.inner.ledger)
-            .and_then(|reserved| reserved.authorize(&self.inner.wallet, &self.inner.world));
-        if let Ok(authorized) = &authorized {
-            let payment = authorized.payment();
-            self.inner.log(3, || {
-                let (amount, network) = (payment.amount(), payment.network());
-                format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), self.logged_url())
-            });
-        }
-        Ok(authorized)
+        Ok(self.inner.sign(quoted, &self.url))
     }
 
     /// Sends the request again with the payment attached.
@@ -210,14 +201,9 @@ impl<'a> Call<'a> {
 
     /// Reads what the server says of the payment.
     fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
-        let receipt = Receipt::parse(
-            first_header(&answer.headers, "payment-response"),
-            first_header(&answer.headers, "x-payment-response"),
-        );
-        let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
-        let payment = authorized.send().answered(answer.status, receipt);
+        let payment = purchase::answered(authorized, answer.status, &answer.headers);
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
-        if answer.status != 402 && answer.status != 412 {
+        if !purchase::may_hold_terms(answer.status) {
             let mut response = self.response(answer);
             response.payment = Some(payment);
             return Ok(response);
@@ -226,11 +212,7 @@ impl<'a> Call<'a> {
             let error = error.with_money(payment.money(), payment.retry());
             Failure { error, payment: Some(payment.clone()) }
         })?;
-        let said = held.challenge().ok().and_then(|challenge| challenge.error);
-        let payment = match said {
-            Some(said) => payment.with_server_error(&said),
-            None => payment,
-        };
+        let payment = purchase::with_terms(payment, held.challenge());
         Ok(held.into_response(payment))
     }
 
@@ -402,21 +384,16 @@ impl<'a> Call<'a> {
 
     fn asker(&self) -> Asker {
         let redirected = !redirect::same_origin(&self.url, &self.named);
-        let unix = self.settings.unix_socket.is_some() || self.url.scheme() == redirect::UNIX_SCHEME;
+        let asker = self.inner.asker(&self.url, &self.method);
         Asker {
-            host: self.url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
-            port: self.url.port_or_known_default().unwrap_or(0),
-            https: self.url.scheme() == "https",
-            loopback: unix || (is_loopback(&self.url) && !self.inner.transport.uses_proxy(&self.url)),
+            loopback: asker.loopback || self.settings.unix_socket.is_some(),
             redirected_from: redirected.then(|| redirect::origin(&self.named)),
-            method: self.method.clone(),
-            url: self.shown_url(),
+            ..asker
         }
     }
 
-    /// Without the query, where callers put keys.
     fn logged_url(&self) -> String {
-        format!("{}{}", redirect::origin(&self.url), printable(self.url.path()))
+        purchase::logged_url(&self.url)
     }
 
     fn shown_url(&self) -> String {
@@ -470,14 +447,4 @@ fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
 fn content_length(headers: &[Header]) -> u64 {
     let text = first_header(headers, "content-length").and_then(|value| std::str::from_utf8(value).ok());
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        // Names below localhost are left to the resolver by some systems, so they may be anyone's.
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

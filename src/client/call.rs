@@ -5,23 +5,23 @@
 //! carries the very same bytes, so that it can settle at most once.
 
 use super::held::{Answer, Held};
-use super::purchase;
 use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
 use super::settings::{ExpectContinue, Settings};
 use super::{Failure, Inner};
+use super::{identity, purchase};
 use crate::body::Replay;
-use crate::error::{Error, Money, Retry, Status, printable};
-use crate::payer::{self, Authorized, Claim, Declined, Identity, Means};
+use crate::error::{Error, Money, Retry, Status};
+use crate::payer::{self, Authorized, Declined, Identity};
 use crate::policy::Asker;
-use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES, Receipt};
+use crate::protocol::PAYMENT_HEADER_NAMES;
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::PoisonError;
 use std::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 /// What to do with an answer.
 pub(super) enum Step {
@@ -165,62 +165,26 @@ impl<'a> Call<'a> {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
         let body = if self.has_body { Some(&self.request.body) } else { None };
-        let purchase = purchase::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
+        let purchase = identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
-        let means = self.inner.means();
-        let authorized = match self.claim(challenge, identity, &means)? {
-            Ok(claim) => claim.authorize(&self.inner.wallet),
-            Err(declined) => Err(declined),
-        };
-        if let Ok(authorized) = &authorized {
-            let payment = authorized.payment();
-            self.inner.log(3, || {
-                let (amount, network) = (payment.amount(), payment.network());
-                format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), self.logged_url())
-            });
-        }
-        Ok(authorized)
-    }
-
-    /// The amount held and the body at its start: all that must be so before anything is signed.
-    fn claim(
-        &mut self,
-        challenge: Challenge,
-        identity: Identity<'_>,
-        means: &Means<'_>,
-    ) -> Result<Result<Claim, Declined>, Failure> {
-        let asker = self.asker();
-        let claim = match payer::standing(&challenge, &asker, identity, means) {
-            Ok(Some(standing)) => Ok(standing),
-            Err(declined) => Err(declined),
-            Ok(None) => match payer::quote(challenge, &asker, means) {
-                Ok(quoted) => {
-                    // Rewound before anything is reserved, because a caller's rewind can fail.
-                    self.rewind_final()?;
-                    quoted.reserve(identity, means)
+        let inner = self.inner;
+        let claim = match payer::next(challenge, &self.asker(), identity, &inner.means()) {
+            Ok(next) => {
+                // Rewound before anything is reserved, because a caller's rewind can fail.
+                if self.has_body {
+                    self.request.body.rewind_final()?;
                 }
-                Err(declined) => Err(declined),
-            },
-        };
-        match claim {
-            Ok(claim) => {
-                if matches!(claim, Claim::Standing(_)) {
-                    self.rewind_final()?;
-                }
-                Ok(Ok(claim))
+                next.claim(identity, &inner.means())
             }
+            Err(declined) => Err(declined),
+        };
+        match claim.and_then(|claim| inner.sign(claim, &self.url)) {
+            Ok(authorized) => Ok(Ok(authorized)),
             Err(declined) => match declined.failure() {
                 Some(error) => Err(error.into()),
                 None => Ok(Err(declined)),
             },
         }
-    }
-
-    fn rewind_final(&mut self) -> Result<(), Failure> {
-        if self.has_body {
-            self.request.body.rewind_final()?;
-        }
-        Ok(())
     }
 
     /// Sends the request again with the payment attached.
@@ -249,34 +213,25 @@ impl<'a> Call<'a> {
 
     /// Reads what the server says of the payment.
     fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
-        let receipt = Receipt::parse(
-            first_header(&answer.headers, "payment-response"),
-            first_header(&answer.headers, "x-payment-response"),
-        );
-        let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
-        let sent = authorized.send();
-        if answer.status != 402 && answer.status != 412 {
-            let payment = sent.answered(answer.status, receipt, None);
+        let status = answer.status;
+        if !purchase::may_hold_terms(status) {
+            let payment = purchase::answered(authorized, status, &answer.headers, None);
             let mut response = self.response(answer);
             response.payment = Some(payment);
             return Ok(response);
         }
-        let status = answer.status;
+        let headers = answer.headers.clone();
         let held = match Held::read(answer, self.shown_url()) {
             Ok(held) => held,
             Err(error) => {
-                let payment = sent.answered(status, receipt, None);
+                let payment = purchase::answered(authorized, status, &headers, None);
                 let error = error.with_money(payment.money(), payment.retry());
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
-        let said = held.challenge().ok().and_then(|challenge| challenge.error);
-        let payment = sent.answered(status, receipt, said.as_deref());
-        let payment = match said {
-            Some(said) => payment.with_server_error(&said),
-            None => payment,
-        };
+        let said = purchase::said(held.challenge());
+        let payment = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok(held.into_response(payment))
     }
 
@@ -448,21 +403,16 @@ impl<'a> Call<'a> {
 
     fn asker(&self) -> Asker {
         let redirected = !redirect::same_origin(&self.url, &self.named);
-        let unix = self.settings.unix_socket.is_some() || self.url.scheme() == redirect::UNIX_SCHEME;
+        let asker = self.inner.asker(&self.url, &self.method);
         Asker {
-            host: self.url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
-            port: self.url.port_or_known_default().unwrap_or(0),
-            https: self.url.scheme() == "https",
-            loopback: unix || (is_loopback(&self.url) && !self.inner.transport.uses_proxy(&self.url)),
+            loopback: asker.loopback || self.settings.unix_socket.is_some(),
             redirected_from: redirected.then(|| redirect::origin(&self.named)),
-            method: self.method.clone(),
-            url: self.shown_url(),
+            ..asker
         }
     }
 
-    /// Without the query, where callers put keys.
     fn logged_url(&self) -> String {
-        format!("{}{}", redirect::origin(&self.url), printable(self.url.path()))
+        purchase::logged_url(&self.url)
     }
 
     fn shown_url(&self) -> String {
@@ -484,9 +434,13 @@ fn repeat_after(lost: &Lost, paying: bool, again: Again) -> Option<Again> {
     (unfinished && !paying && again.expect.is_none()).then_some(Again { expect: Some(Expect::Require), ..again })
 }
 
+/// How many headers are sent unasked, the payment included.
+const DEFAULT_HEADERS: usize = 4;
+
 /// The caller's headers and the defaults he did not set.
 fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
-    let mut headers = request.headers.clone();
+    let mut headers = Vec::with_capacity(request.headers.len() + DEFAULT_HEADERS);
+    headers.extend_from_slice(&request.headers);
     let mut default = |name: &str, value: &str| {
         if !value.is_empty() && first_header(&headers, name).is_none() {
             headers.push((name.to_string(), value.as_bytes().to_vec()));
@@ -503,20 +457,13 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
 /// The headers with the payment in place of any the caller set.
 fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
-    headers.iter().filter(|(name, _)| !own(name)).cloned().chain(std::iter::once(payment)).collect()
+    let mut paid = Vec::with_capacity(headers.len() + 1);
+    paid.extend(headers.iter().filter(|(name, _)| !own(name)).cloned());
+    paid.push(payment);
+    paid
 }
 
 fn content_length(headers: &[Header]) -> u64 {
     let text = first_header(headers, "content-length").and_then(|value| std::str::from_utf8(value).ok());
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        // Names below localhost are left to the resolver by some systems, so they may be anyone's.
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

@@ -14,7 +14,9 @@
 //! one call: a second 402 goes to the caller, because only he can say whether another signature is worth it.
 
 mod call;
+mod detached;
 mod held;
+mod identity;
 mod purchase;
 mod redirect;
 mod request;
@@ -32,6 +34,7 @@ use call::{Call, Step};
 use settings::Settings;
 use std::sync::Arc;
 
+pub use detached::Detached;
 pub use request::{Header, Progress, Request};
 pub use response::Response;
 

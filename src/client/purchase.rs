@@ -1,44 +1,94 @@
-//! Which purchase a request is.
+//! The part of a call that is about money: who asks, the terms, the signature, and what the answer says of it.
 //!
-//! Owns what an identity is made of. A name given by the caller means one purchase at one origin, whatever wallet,
-//! path or body; without a name it is the payer, method, URL and body. Both become a digest at once, so that a ledger
-//! shows no URL and no name.
+//! Owns what is the same whether the library's own loop sends the request or the caller's HTTP client does, so
+//! that the two cannot come to judge one server differently. Knows URLs and heads; sends nothing.
 
+use super::Inner;
 use super::redirect;
-use super::settings::Settings;
-use crate::body::{Body, digest};
-use crate::error::Error;
-use crate::ledger::Purchase;
-use crate::wallet::Wallet;
-use url::Url;
+use super::request::Header;
+use super::response::first_header;
+use crate::error::printable;
+use crate::payer::{Authorized, Claim, Declined, Payment};
+use crate::policy::Asker;
+use crate::protocol::{Challenge, ChallengeError, Receipt};
+use std::borrow::Cow;
+use url::{Host, Url};
 
-/// The purchase, or `None` where a body from a reader makes it impossible to know a repeat.
-pub(super) fn of(
-    settings: &Settings,
-    wallet: &Wallet,
-    method: &str,
-    url: &Url,
-    body: Option<&Body>,
-) -> Result<Option<Purchase>, Error> {
-    let origin = redirect::origin(url);
-    let socket = settings.unix_socket.as_deref().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or_default();
-    if let Some(name) = &settings.purchase_key {
-        let parts: [&[u8]; 4] = [b"named", origin.as_bytes(), socket, name.as_bytes()];
-        return Ok(Some(Purchase { id: hex(&parts), named: true }));
+/// Headers that carry a receipt (x402 v2, v1).
+pub(super) const RECEIPT_HEADER_NAMES: [&str; 2] = ["payment-response", "x-payment-response"];
+
+impl Inner {
+    /// Who asks when `url` answers 402, as far as the URL says it.
+    pub(super) fn asker(&self, url: &Url, method: &str) -> Asker {
+        let unix = url.scheme() == redirect::UNIX_SCHEME;
+        Asker {
+            host: url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
+            port: url.port_or_known_default().unwrap_or(0),
+            https: url.scheme() == "https",
+            loopback: unix || (is_loopback(url) && !self.transport.uses_proxy(url)),
+            redirected_from: None,
+            method: method.to_string(),
+            url: url.to_string(),
+        }
     }
-    let body = match body.map(Body::digest).transpose()? {
-        None => [0; 32],
-        Some(Some(digest)) => digest,
-        Some(None) => return Ok(None),
-    };
-    let mut url = url.clone();
-    url.set_fragment(None);
-    let payer = wallet.address("eip155", 0).unwrap_or_default();
-    let parts: [&[u8]; 6] =
-        [b"derived", payer.as_bytes(), method.as_bytes(), url.as_str().as_bytes(), socket, body.as_slice()];
-    Ok(Some(Purchase { id: hex(&parts), named: false }))
+
+    /// Signs what was claimed.
+    pub(super) fn sign(&self, claim: Claim, url: &Url) -> Result<Authorized, Declined> {
+        let authorized = claim.authorize(&self.wallet)?;
+        let payment = authorized.payment();
+        self.log(3, || {
+            let (amount, network) = (payment.amount(), payment.network());
+            format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), logged_url(url))
+        });
+        Ok(authorized)
+    }
 }
 
-fn hex(parts: &[&[u8]]) -> String {
-    alloy_primitives::hex::encode(digest::of_parts(parts))
+/// The terms in the headers and the body of a 402.
+pub(super) fn terms(headers: &[Header], body: &[u8]) -> Result<Challenge, ChallengeError> {
+    // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
+    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("payment-required"));
+    let Some((_, first)) = lines.next() else { return Challenge::parse(None, body) };
+    let mut list = Cow::Borrowed(first.as_slice());
+    for (_, line) in lines {
+        list.to_mut().extend([b", ", line.as_slice()].concat());
+    }
+    Challenge::parse(Some(&list), body)
+}
+
+/// What the answer to a payment says of it: its head, and the server's word in the terms of a 402.
+pub(super) fn answered(authorized: Authorized, status: u16, headers: &[Header], said: Option<&str>) -> Payment {
+    let [receipt, receipt_v1] = RECEIPT_HEADER_NAMES.map(|name| first_header(headers, name));
+    let receipt = Receipt::parse(receipt, receipt_v1);
+    let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
+    let payment = authorized.send().answered(status, receipt, said);
+    match said {
+        Some(said) => payment.with_server_error(said),
+        None => payment,
+    }
+}
+
+/// Whether an answer of this status may hold terms once more, with the server's word on the payment in them.
+pub(super) fn may_hold_terms(status: u16) -> bool {
+    status == 402 || status == 412
+}
+
+/// Why the server turned the payment down, as its terms say it.
+pub(super) fn said(terms: Result<Challenge, ChallengeError>) -> Option<String> {
+    terms.ok().and_then(|challenge| challenge.error)
+}
+
+/// Without the query, where callers put keys.
+pub(super) fn logged_url(url: &Url) -> String {
+    format!("{}{}", redirect::origin(url), printable(url.path()))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        // Names below localhost are left to the resolver by some systems, so they may be anyone's.
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }

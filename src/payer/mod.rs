@@ -19,7 +19,7 @@ mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
 use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Purchase, Recipe, Reservation, RetryRule};
-use crate::policy::Policy;
+use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
 use crate::scheme::{self, Payable};
 use crate::wallet::Wallet;
@@ -101,6 +101,29 @@ impl Quoted {
         let valid_before_s = scheme::valid_before_s(self.offer(), signed_s);
         let terms = self.challenge.terms_of(self.offer());
         Ok(Recipe { payer: self.payable.payer.clone(), nonce, signed_s, valid_before_s, terms })
+    }
+}
+
+/// What can be claimed: the standing signature of the purchase, or else the best offer that may be paid.
+pub enum Next {
+    Quoted(Quoted),
+    Standing(Standing),
+}
+
+/// Decides, and reserves nothing yet.
+pub fn next(challenge: Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Result<Next, Declined> {
+    match standing(&challenge, asker, identity, means)? {
+        Some(standing) => Ok(Next::Standing(standing)),
+        None => quote(challenge, asker, means).map(Next::Quoted),
+    }
+}
+
+impl Next {
+    pub fn claim(self, identity: Identity<'_>, means: &Means<'_>) -> Result<Claim, Declined> {
+        match self {
+            Next::Quoted(quoted) => quoted.reserve(identity, means),
+            Next::Standing(standing) => Ok(Claim::Standing(standing)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! same asset and at least what is asked; anything else is told to the caller with the amount at risk, because a
 //! second signature for the same purchase would be a second payment.
 
-use super::{Authorized, Claim, Declined, Identity, Means, Payment, sign};
+use super::{Authorized, Declined, Identity, Means, Payment, sign};
 use crate::ledger::{Denied, Recipe, Reservation};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, Offer};
@@ -27,7 +27,7 @@ pub fn standing(
     asker: &Asker,
     identity: Identity<'_>,
     means: &Means<'_>,
-) -> Result<Option<Claim>, Declined> {
+) -> Result<Option<Standing>, Declined> {
     let Some(purchase) = identity.purchase else { return Ok(None) };
     let found = match means.ledger.standing(purchase, identity.rule, means.world.clock.unix_s()) {
         Ok(found) => found,
@@ -38,7 +38,7 @@ pub fn standing(
     let standing = Standing::new(reservation, recipe, asked, means)?;
     let offer = standing.offer();
     means.policy.check(asker, offer).map_err(|reason| Declined::at_risk(Some(offer), reason))?;
-    Ok(Some(Claim::Standing(standing)))
+    Ok(Some(standing))
 }
 
 impl Standing {

@@ -1,0 +1,55 @@
+//! Which purchase a request is.
+//!
+//! Owns what an identity is made of. A name given by the caller means one purchase at one origin, whatever wallet,
+//! path or body; without a name it is the payer, method, URL and body. Both become a digest at once, so that a ledger
+//! shows no URL and no name.
+
+use super::redirect;
+use super::settings::Settings;
+use crate::body::{Body, digest};
+use crate::error::Error;
+use crate::ledger::Purchase;
+use crate::wallet::Wallet;
+use url::Url;
+
+/// The purchase, or `None` where a body from a reader makes it impossible to know a repeat.
+pub(super) fn of(
+    settings: &Settings,
+    wallet: &Wallet,
+    method: &str,
+    url: &Url,
+    body: Option<&Body>,
+) -> Result<Option<Purchase>, Error> {
+    if let Some(named) = named(settings, url) {
+        return Ok(Some(named));
+    }
+    let body = match body.map(Body::digest).transpose()? {
+        None => [0; 32],
+        Some(Some(digest)) => digest,
+        Some(None) => return Ok(None),
+    };
+    let socket = socket(settings);
+    let mut url = url.clone();
+    url.set_fragment(None);
+    let payer = wallet.address("eip155", 0).unwrap_or_default();
+    let parts: [&[u8]; 6] =
+        [b"derived", payer.as_bytes(), method.as_bytes(), url.as_str().as_bytes(), socket, body.as_slice()];
+    Ok(Some(Purchase { id: hex(&parts), named: false }))
+}
+
+/// The purchase that the caller named at this origin, if he did.
+pub(super) fn named(settings: &Settings, url: &Url) -> Option<Purchase> {
+    let name = settings.purchase_key.as_ref()?;
+    let origin = redirect::origin(url);
+    let parts: [&[u8]; 4] = [b"named", origin.as_bytes(), socket(settings), name.as_bytes()];
+    Some(Purchase { id: hex(&parts), named: true })
+}
+
+/// Behind one URL there may be a server for each socket.
+fn socket(settings: &Settings) -> &[u8] {
+    settings.unix_socket.as_deref().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or_default()
+}
+
+fn hex(parts: &[&[u8]]) -> String {
+    alloy_primitives::hex::encode(digest::of_parts(parts))
+}

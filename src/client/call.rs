@@ -142,6 +142,7 @@ impl<'a> Call<'a> {
 
     /// Reads a 402 and keeps it.
     pub fn hold(&self, answer: Answer) -> Result<Held, Failure> {
+        self.warn_of_cache("the 402", &answer.headers);
         Ok(Held::read(answer, self.shown_url())?)
     }
 
@@ -216,6 +217,7 @@ impl<'a> Call<'a> {
         );
         let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
         let payment = authorized.send().answered(answer.status, receipt);
+        self.warn_of_cache("the answer to the payment", &answer.headers);
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         if answer.status != 402 && answer.status != 412 {
             let mut response = self.response(answer);
@@ -232,6 +234,16 @@ impl<'a> Call<'a> {
             None => payment,
         };
         Ok(held.into_response(payment))
+    }
+
+    /// Terms or goods that a cache gave are not the server's word of now.
+    fn warn_of_cache(&self, what: &str, headers: &[Header]) {
+        if let Some(age) = first_header(headers, "age") {
+            self.inner.log(2, || {
+                let age = printable(&String::from_utf8_lossy(age));
+                format!("{what} of {} comes from a cache (Age: {age})", self.logged_url())
+            });
+        }
     }
 
     pub fn response(&self, answer: Answer) -> Response {
@@ -454,10 +466,16 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
     headers
 }
 
-/// The headers with the payment in place of any the caller set.
+/// The headers with the payment in place of any the caller set. A shared cache knows nothing of payment headers: it
+/// would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4, §5.2.1.5).
 fn with_payment(headers: &[Header], payment: &Header) -> Vec<Header> {
     let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
-    headers.iter().filter(|(name, _)| !own(name)).chain(std::iter::once(payment)).cloned().collect()
+    let mut out: Vec<Header> = headers.iter().filter(|(name, _)| !own(name)).cloned().collect();
+    if first_header(&out, "cache-control").is_none() {
+        out.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
+    }
+    out.push(payment.clone());
+    out
 }
 
 fn content_length(headers: &[Header]) -> u64 {

@@ -281,10 +281,11 @@ impl<'a> Call<'a> {
     /// Repeats an exchange where that cannot send a body twice to a server that may have acted on it:
     /// a pooled connection that was dead, a server that reset while the body was on its way, a 417.
     fn exchange_repeating(&mut self, payment: Option<Header>) -> Result<Incoming, Lost> {
+        let paid_headers = payment.map(|payment| with_payment(&self.headers, payment));
         let mut again = Again::default();
         let mut repeats = 0;
         loop {
-            let outcome = self.exchange_once(payment.as_ref(), again);
+            let outcome = self.exchange_once(paid_headers.as_deref(), again);
             if repeats >= REPEATS_MAX {
                 return outcome;
             }
@@ -293,7 +294,7 @@ impl<'a> Call<'a> {
                     Again { expect: Some(Expect::Never), ..again }
                 }
                 Ok(_) => return outcome,
-                Err(lost) => match repeat_after(lost, payment.is_some(), again) {
+                Err(lost) => match repeat_after(lost, paid_headers.is_some(), again) {
                     Some(next) => next,
                     None => return outcome,
                 },
@@ -315,9 +316,8 @@ impl<'a> Call<'a> {
         !matches!(self.request.body.can_replay(), Replay::No(_)) && self.request.body.rewind().is_ok()
     }
 
-    fn exchange_once(&mut self, payment: Option<&Header>, again: Again) -> Result<Incoming, Lost> {
-        let paid_headers = payment.map(|payment| with_payment(&self.headers, payment));
-        let expect = again.expect.unwrap_or_else(|| self.expect(payment.is_some()));
+    fn exchange_once(&mut self, paid_headers: Option<&[Header]>, again: Again) -> Result<Incoming, Lost> {
+        let expect = again.expect.unwrap_or_else(|| self.expect(paid_headers.is_some()));
         let length = if self.has_body { self.request.body.length() } else { Ok(Some(0)) };
         let length = length.map_err(|error| Lost { error, report: Report::default() })?;
         let send_total = length.unwrap_or(u64::MAX);
@@ -342,7 +342,7 @@ impl<'a> Call<'a> {
         let outcome = self.inner.transport.round_trip(Outgoing {
             method: &self.method,
             url: &self.url,
-            headers: paid_headers.as_deref().unwrap_or(&self.headers),
+            headers: paid_headers.unwrap_or(&self.headers),
             body,
             expect,
             fresh_connection: again.fresh_connection,
@@ -468,13 +468,13 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
 
 /// The headers with the payment in place of any the caller set. A shared cache knows nothing of payment headers: it
 /// would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4, §5.2.1.5).
-fn with_payment(headers: &[Header], payment: &Header) -> Vec<Header> {
+fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
     let mut out: Vec<Header> = headers.iter().filter(|(name, _)| !own(name)).cloned().collect();
     if first_header(&out, "cache-control").is_none() {
         out.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
     }
-    out.push(payment.clone());
+    out.push(payment);
     out
 }
 

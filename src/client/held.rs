@@ -8,7 +8,12 @@ use super::response::{Received, Response};
 use crate::error::{Error, Status};
 use crate::payer::Payment;
 use crate::protocol::{CHALLENGE_BODY_BYTES_MAX, Challenge, ChallengeError};
+use std::borrow::Cow;
 use std::io::{self, Cursor, Read};
+
+/// The first buffer for the body of a 402: what its length says, within these.
+const FIRST_READ_BYTES_MIN: usize = 256;
+const FIRST_READ_BYTES_MAX: usize = 64 * 1024;
 
 /// An answer as the loop sees it: decoded where that was asked for.
 pub(super) struct Answer {
@@ -39,7 +44,8 @@ enum Rest {
 impl Held {
     /// Reads a 402. Only what stops the whole call (a cancel, a deadline) is an error here.
     pub fn read(mut answer: Answer, url: String) -> Result<Self, Error> {
-        let mut start = Vec::new();
+        let announced = usize::try_from(answer.received.receive_total).unwrap_or(0).min(FIRST_READ_BYTES_MAX);
+        let mut start = Vec::with_capacity(announced.max(FIRST_READ_BYTES_MIN));
         let mut bounded = answer.body.by_ref().take(CHALLENGE_BODY_BYTES_MAX as u64);
         let rest = match bounded.read_to_end(&mut start) {
             Ok(_) if start.len() < CHALLENGE_BODY_BYTES_MAX => Rest::Nothing,
@@ -59,10 +65,13 @@ impl Held {
     pub fn challenge(&self) -> Result<Challenge, ChallengeError> {
         let body = if matches!(self.rest, Rest::Nothing) { self.start.as_slice() } else { &[] };
         // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
-        let lines = self.headers.iter().filter(|(name, _)| name == "payment-required");
-        let lines: Vec<&[u8]> = lines.map(|(_, value)| value.as_slice()).collect();
-        let joined = lines.join(&b", "[..]);
-        Challenge::parse((!lines.is_empty()).then_some(joined.as_slice()), body)
+        let mut lines = self.headers.iter().filter(|(name, _)| name == "payment-required").map(|(_, value)| value);
+        let Some(first) = lines.next() else { return Challenge::parse(None, body) };
+        let mut list = Cow::Borrowed(first.as_slice());
+        for line in lines {
+            list.to_mut().extend([b", ", line.as_slice()].concat());
+        }
+        Challenge::parse(Some(&list), body)
     }
 
     /// The answer as it came, for the caller.

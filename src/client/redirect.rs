@@ -89,7 +89,7 @@ pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
     if one.scheme() == UNIX_SCHEME || other.scheme() == UNIX_SCHEME {
         return one.scheme() == other.scheme() && unix_socket(one) == unix_socket(other);
     }
-    one.origin() == other.origin()
+    one == other || one.origin() == other.origin()
 }
 
 /// `scheme://host:port`, or `unix:/path`, as texts show it.

@@ -8,6 +8,7 @@ use super::settings::Settings;
 use crate::body::{Body, Source};
 use crate::error::{Error, Status, printable};
 use crate::transport::Cancel;
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use url::Url;
 
@@ -51,7 +52,7 @@ impl Request {
         }
         let mut request = Request {
             method: method.to_string(),
-            url: parse_url(url)?,
+            url: parse_url_again(url)?,
             headers: Vec::new(),
             body: Body::new(Source::Empty),
             settings: Vec::new(),
@@ -110,6 +111,24 @@ impl Request {
         let cleared = self.url.set_username("").and_then(|()| self.url.set_password(None));
         cleared.map_err(|()| Error::new(Status::Url, "the URL has a user name but no host"))
     }
+}
+
+/// As [`parse_url`]; a URL that is asked for again and again is parsed once.
+fn parse_url_again(text: &str) -> Result<Url, Error> {
+    thread_local! {
+        static LAST: RefCell<Option<Url>> = const { RefCell::new(None) };
+    }
+    // A URL in its normal form is what parsing that form gives.
+    let last = LAST.try_with(|last| last.borrow().as_ref().filter(|last| last.as_str() == text).cloned());
+    if let Ok(Some(url)) = last {
+        return Ok(url);
+    }
+    let url = parse_url(text)?;
+    // Callers put secrets into user information and queries: those must not outlive their request.
+    if url.username().is_empty() && url.password().is_none() && url.query().is_none() {
+        let _ = LAST.try_with(|last| last.replace(Some(url.clone())));
+    }
+    Ok(url)
 }
 
 /// Parses a URL this client can serve. The message never repeats a password.
@@ -225,6 +244,14 @@ mod tests {
             assert_eq!(error.status, Status::Url, "{url}");
             assert!(error.message.contains(part), "{url}: {}", error.message);
             assert!(!error.message.contains("hunter2"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_url_means_the_same_every_time() {
+        let texts = ["https://a.example/x", "https://A.example:443/x/../y", "https://a.example", "unix:/a.sock:/b"];
+        for text in texts.into_iter().cycle().take(12).chain(texts.into_iter().flat_map(|text| [text, text])) {
+            assert_eq!(Request::new("GET", text).unwrap().url, Url::parse(text).unwrap());
         }
     }
 

@@ -41,8 +41,8 @@ impl Received {
     }
 }
 
-/// The first buffer for a body that is read whole: what its length says, within these.
-const FIRST_READ_BYTES_MIN: usize = 4 * 1024;
+/// The first buffer for a body that is read whole: for one of unknown length, and at most.
+const FIRST_READ_BYTES_UNKNOWN: usize = 4 * 1024;
 const FIRST_READ_BYTES_MAX: usize = 1024 * 1024;
 
 impl Response {
@@ -91,22 +91,25 @@ impl Response {
     /// The rest of the body, at most `max` bytes. If there are more, nothing is lost: the body can still be read
     /// from where it stood.
     pub fn read_all(&mut self, max: usize) -> Result<Vec<u8>, Error> {
-        let announced = usize::try_from(self.received.receive_total).unwrap_or(0).min(max).min(FIRST_READ_BYTES_MAX);
-        // One byte more than announced, so that the end is met without growing.
-        let mut out = Vec::with_capacity(announced.max(FIRST_READ_BYTES_MIN) + 1);
+        let announced = Some(self.received.receive_total).filter(|total| *total != u64::MAX);
+        let first_bytes = announced
+            .and_then(|total| usize::try_from(total).ok())
+            .unwrap_or(FIRST_READ_BYTES_UNKNOWN)
+            .min(max)
+            .min(FIRST_READ_BYTES_MAX);
+        // One byte more than announced, so that the end is met without growing. Zeroed once, and no more of it
+        // than was asked for: clearing memory would cost more than the rest of a small answer.
+        let mut out = vec![0; first_bytes + 1];
+        let mut filled = 0;
         loop {
-            let start = out.len();
-            if start == out.capacity() {
-                out.reserve(start);
+            if filled == out.len() {
+                out.resize(2 * filled, 0);
             }
-            out.resize(out.capacity(), 0);
-            let count = self.read(&mut out[start..])?;
-            out.truncate(start + count);
-            if count == 0 {
-                return Ok(out);
-            }
-            if out.len() > max {
-                return Err(self.put_back(out, max));
+            let count = self.read(&mut out[filled..])?;
+            filled += count;
+            if count == 0 || filled > max {
+                out.truncate(filled);
+                return if count == 0 { Ok(out) } else { Err(self.put_back(out, max)) };
             }
         }
     }

@@ -2,10 +2,17 @@
 //!
 //! Owns the reading and writing of addresses with the EIP-55 checksum. Must not know keys or tokens. A
 //! mixed-case address whose checksum is wrong is refused rather than repaired: one flipped character sends
-//! the money to nobody.
+//! the money to nobody. A checksum costs a Keccak hash and the same few addresses come again with every call,
+//! so each thread remembers its last ones.
 
 use alloy_primitives::Address;
+use std::cell::RefCell;
 use std::fmt;
+
+/// `0x` and 40 digits.
+const TEXT_BYTES: usize = 42;
+/// How many checksums a thread remembers: the payees and tokens of a few offers.
+const CHECKSUMS_KEPT: usize = 16;
 
 /// 20 bytes; displayed with `0x` and the EIP-55 checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,10 +32,12 @@ impl EvmAddress {
     pub fn parse(text: &str) -> Result<EvmAddress, AddressError> {
         let form = || AddressError::Form(crate::error::printable(text));
         let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40).ok_or_else(form)?;
-        let address: Address = digits.parse().map_err(|_| form())?;
+        let mut bytes = [0; 20];
+        alloy_primitives::hex::decode_to_slice(digits, &mut bytes).map_err(|_| form())?;
+        let address = Address::new(bytes);
         let has_lower = digits.bytes().any(|byte| byte.is_ascii_lowercase());
         let has_upper = digits.bytes().any(|byte| byte.is_ascii_uppercase());
-        if has_lower && has_upper && address.to_checksum_buffer(None).as_str() != text {
+        if has_lower && has_upper && checksummed(address) != text.as_bytes() {
             return Err(AddressError::Checksum(text.to_string()));
         }
         Ok(EvmAddress(address))
@@ -51,9 +60,34 @@ impl EvmAddress {
     }
 }
 
+/// The address as EIP-55 writes it.
+fn checksummed(address: Address) -> [u8; TEXT_BYTES] {
+    thread_local! {
+        /// The one used last at the end.
+        static KEPT: RefCell<Vec<(Address, [u8; TEXT_BYTES])>> = const { RefCell::new(Vec::new()) };
+    }
+    let computed = || address.to_checksum_buffer(None).into_inner();
+    let kept = KEPT.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        let entry = match kept.iter().rposition(|(known, _)| *known == address) {
+            Some(position) => kept.remove(position),
+            None => (address, computed()),
+        };
+        if kept.len() == CHECKSUMS_KEPT {
+            kept.remove(0);
+        }
+        kept.push(entry);
+        entry.1
+    });
+    // A thread that is ending remembers nothing any more.
+    kept.unwrap_or_else(|_| computed())
+}
+
 impl fmt::Display for EvmAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.to_checksum_buffer(None).as_str())
+        let text = checksummed(self.0);
+        // Invariant: `0x` and hexadecimal digits, so always UTF-8.
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -91,6 +125,20 @@ mod tests {
         }
         let flipped = right.replacen('A', "a", 1);
         assert!(matches!(EvmAddress::parse(&flipped), Err(AddressError::Checksum(_))));
+    }
+
+    #[test]
+    fn a_remembered_checksum_is_that_of_its_address() {
+        // More addresses than are remembered, each several times and in changing order.
+        for round in 0..5_usize {
+            for at in 0..3 * CHECKSUMS_KEPT {
+                let byte = (at * (round + 1) % (2 * CHECKSUMS_KEPT)) as u8;
+                let address = EvmAddress::from_bytes([byte.wrapping_mul(37); 20]);
+                let text = address.to_string();
+                assert_eq!(text, address.to_alloy().to_checksum(None));
+                assert_eq!(EvmAddress::parse(&text).unwrap(), address);
+            }
+        }
     }
 
     #[test]

@@ -57,7 +57,11 @@ impl From<u64> for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        // The common case: far cheaper than dividing 256 bits digit by digit.
+        match u64::try_from(self.0) {
+            Ok(units) => fmt::Display::fmt(&units, f),
+            Err(_) => fmt::Display::fmt(&self.0, f),
+        }
     }
 }
 
@@ -75,6 +79,9 @@ pub(super) fn digits_to_u256(text: &str) -> Result<U256, String> {
     if text.len() > AMOUNT_DIGITS_MAX {
         return Err(format!("has {} digits, but must not exceed 2^256 - 1", text.len()));
     }
+    if let Ok(units) = text.parse::<u64>() {
+        return Ok(U256::from(units));
+    }
     U256::from_str_radix(text, 10).map_err(|_| "must not exceed 2^256 - 1".to_string())
 }
 
@@ -86,7 +93,7 @@ mod tests {
 
     #[test]
     fn only_plain_decimal_is_an_amount() {
-        for text in ["0", "1", "10000", MAX_TEXT] {
+        for text in ["0", "1", "10000", "18446744073709551615", "18446744073709551616", MAX_TEXT] {
             assert_eq!(Amount::parse(text).unwrap().to_string(), text);
         }
         let above_max = "115792089237316195423570985008687907853269984665640564039457584007913129639936";

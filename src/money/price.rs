@@ -68,6 +68,7 @@ impl Usd {
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, fraction) = self.0.div_rem(power_of_ten(USD_DECIMALS));
+        let (whole, fraction) = (Amount::from_u256(whole), Amount::from_u256(fraction));
         let digits = format!("{:0>USD_DECIMALS$}", fraction.to_string());
         let mut shown = digits.trim_end_matches('0').to_string();
         while shown.len() < USD_DECIMALS_SHOWN_MIN {
@@ -141,8 +142,19 @@ fn asset_reference(network: &Network, text: &str) -> Result<String, String> {
     if fits { Ok(reference.to_string()) } else { Err("has a malformed asset reference".to_string()) }
 }
 
+/// For exponents up to [`USD_DECIMALS`], whose power still fits 64 bits.
 fn power_of_ten(exponent: usize) -> U256 {
-    U256::from(10u8).pow(U256::from(exponent))
+    const POWERS: [u64; USD_DECIMALS + 1] = {
+        let mut powers = [1; USD_DECIMALS + 1];
+        let mut exponent = 1;
+        while exponent <= USD_DECIMALS {
+            powers[exponent] = powers[exponent - 1] * 10;
+            exponent += 1;
+        }
+        powers
+    };
+    // Invariant: no exponent is larger; one that were would make every price too high to be paid.
+    POWERS.get(exponent).map_or(U256::MAX, |power| U256::from(*power))
 }
 
 #[cfg(test)]

@@ -144,7 +144,8 @@ impl Policy {
     /// The place of an offer among the allowed, smallest first: payment flow, the caller's preferences in the
     /// order they were given, price in dollars where it is known, the server's own order.
     pub fn rank(&self, offer: &Offer) -> Rank {
-        let flow = offer.extra.get("paymentFlow").and_then(|flow| flow.as_str()).unwrap_or("authorization");
+        let flow = offer.extra.iter().find(|(name, _)| *name == "paymentFlow").and_then(|(_, flow)| flow.as_str());
+        let flow = flow.unwrap_or("authorization");
         let preferences = self
             .preferred
             .iter()

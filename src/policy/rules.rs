@@ -46,6 +46,9 @@ impl Policy {
     }
 
     fn host_is_listed(&self, subject: Subject, asker: &Asker) -> bool {
+        if self.patterns(subject).next().is_none() {
+            return false;
+        }
         let authority = asker.authority();
         self.patterns(subject).any(|pattern| pattern.matches(&asker.host) || pattern.matches(&authority))
     }

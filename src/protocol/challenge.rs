@@ -38,7 +38,7 @@ pub struct Offer {
     /// Of the offer (v1) or of the resource (v2).
     pub description: Option<String>,
     /// The entry of `accepts` byte for byte: version 2 servers compare what comes back.
-    pub raw: Box<RawValue>,
+    pub raw: Box<str>,
 }
 
 /// An entry of `accepts` that cannot be read.
@@ -94,17 +94,18 @@ impl Challenge {
         let header = payment_required.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty());
         if let Some(value) = header {
             let json = wire::decode_header(value, CHALLENGE_HEADER_BYTES_MAX).map_err(at(HEADER_PLACE))?;
-            return x402::read_challenge(&json).map_err(at(HEADER_PLACE));
+            let document = wire::read_object(&json).map_err(at(HEADER_PLACE))?;
+            return x402::read_challenge(document.root()).map_err(at(HEADER_PLACE));
         }
         let body = body.trim_ascii();
         if !body.starts_with(b"{") {
             return Err(ChallengeError::Absent);
         }
-        let json = body_text(body).map_err(at(BODY_PLACE))?;
-        if !x402::is_challenge(json).map_err(at(BODY_PLACE))? {
+        let document = body_text(body).and_then(wire::read_object).map_err(at(BODY_PLACE))?;
+        if !x402::is_challenge(document.root()).map_err(at(BODY_PLACE))? {
             return Err(ChallengeError::Absent);
         }
-        x402::read_challenge(json).map_err(at(BODY_PLACE))
+        x402::read_challenge(document.root()).map_err(at(BODY_PLACE))
     }
 }
 

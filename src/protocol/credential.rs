@@ -5,7 +5,6 @@
 
 use super::challenge::{Challenge, Offer};
 use super::{Version, wire, x402};
-use serde_json::Value;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -16,9 +15,9 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Wraps the signed `payload` for the version in which `offer` was made, with the echo that the version
+    /// Wraps the signed `payload`, a JSON object, for the version in which `offer` was made, with the echo that the version
     /// asks for (x402 v2: the chosen offer, the resource and the extensions, all byte for byte).
-    pub fn new(challenge: &Challenge, offer: &Offer, payload: &Value) -> Credential {
+    pub fn new(challenge: &Challenge, offer: &Offer, payload: &str) -> Credential {
         let (name, json) = match offer.version {
             Version::V1 => (x402::v1::CREDENTIAL_HEADER, x402::v1::credential_json(offer, payload)),
             Version::V2 => (x402::v2::CREDENTIAL_HEADER, x402::v2::credential_json(challenge, offer, payload)),

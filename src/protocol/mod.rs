@@ -6,6 +6,7 @@
 
 mod challenge;
 mod credential;
+mod json;
 pub mod limits;
 mod receipt;
 #[cfg(test)]

@@ -54,9 +54,9 @@ impl Receipt {
 
 fn read(value: &[u8]) -> Result<Receipt, Fault> {
     let json = wire::decode_header(value, RECEIPT_BYTES_MAX)?;
-    wire::check_depth(&json)?;
+    let document = wire::read_object(&json)?;
     let [success, transaction, network, payer, error_reason, error_message, amount] = wire::members(
-        &json,
+        document.root(),
         &["success", "transaction", "network", "payer", "errorReason", "errorMessage", "amount"],
         "JSON",
     )?;

@@ -1,19 +1,18 @@
 //! Strict reading of base64 and JSON written by strangers.
 //!
 //! Owns the rules that hold for every document of the protocol: one base64 alphabet, UTF-8, bounded depth,
-//! JSON types that are never converted, no field twice. Must not know any field's meaning. Members are
-//! found in one pass and kept as the raw text they were, because offers are echoed byte for byte.
+//! JSON types that are never converted, no field twice. Must not know any field's meaning. What is wrong with
+//! a field is a [`Fault`] that begins with its name.
 
+use super::json::{Document, Json, Unreadable};
 use super::limits::{JSON_DEPTH_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::error::printable;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::fmt;
 
 /// Which field is wrong, and why as the rest of a sentence that begins with the field's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,144 +60,60 @@ pub(super) fn encoded_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// Refuses documents nested deeper than the limit, before any recursive reading.
-pub(super) fn check_depth(json: &str) -> Result<(), Fault> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > JSON_DEPTH_MAX {
-                    return Err(Fault::new("JSON", format!("is nested deeper than {JSON_DEPTH_MAX} levels")));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+/// Reads the text of one JSON object.
+pub(super) fn read_object(json: &str) -> Result<Document<'_>, Fault> {
+    let json = json.trim_matches([' ', '\t', '\r', '\n']);
+    if !json.starts_with('{') {
+        return Err(Fault::new("JSON", format!("is {}, but must be an object", kind_of(json))));
     }
-    Ok(())
+    Document::read(json).map_err(|why| match why {
+        Unreadable::TooDeep => Fault::new("JSON", format!("is nested deeper than {JSON_DEPTH_MAX} levels")),
+        Unreadable::Syntax => {
+            // Read again for the place of the mistake, which only a message needs.
+            let mistake = serde_json::from_str::<IgnoredAny>(json).err().map(|why| why.to_string());
+            Fault::new("JSON", format!("is not valid JSON: {}", printable(&mistake.unwrap_or_default())))
+        }
+    })
 }
 
 /// The members of one JSON object that have the given names, in the order of the names. Others are passed
 /// over; a name that appears twice is a fault, because which one the server meant is unknown.
-pub(super) fn members<'a, const N: usize>(
-    json: &'a str,
+pub(super) fn members<'d, const N: usize>(
+    object: Json<'d>,
     names: &[&'static str; N],
     what: &str,
-) -> Result<[Option<&'a RawValue>; N], Fault> {
-    if !json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-        let kind = json.trim_start_matches([' ', '\t', '\r', '\n']);
-        return Err(Fault::new(what, format!("is {}, but must be an object", kind_of(kind))));
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let mut found = Found { values: [None; N], twice: None };
-    deserializer
-        .deserialize_map(MembersVisitor { names, found: &mut found })
-        .and_then(|()| deserializer.end())
-        .map_err(|why| Fault::new(what, format!("is not valid JSON: {}", printable(&why.to_string()))))?;
-    match found.twice {
-        Some(name) => Err(Fault::new(name, "appears twice in one object")),
-        None => Ok(found.values),
-    }
-}
-
-struct Found<'a, const N: usize> {
-    values: [Option<&'a RawValue>; N],
-    twice: Option<&'static str>,
-}
-
-struct MembersVisitor<'n, 'f, 'a, const N: usize> {
-    names: &'n [&'static str; N],
-    found: &'f mut Found<'a, N>,
-}
-
-impl<'a, const N: usize> Visitor<'a> for MembersVisitor<'_, '_, 'a, N> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(position) = map.next_key_seed(NamePosition(self.names))? {
-            let value: &'a RawValue = map.next_value()?;
-            let Some(position) = position else { continue };
-            if let (Some(slot), Some(name)) = (self.found.values.get_mut(position), self.names.get(position))
-                && slot.replace(value).is_some()
-            {
-                self.found.twice = Some(name);
+) -> Result<[Option<Json<'d>>; N], Fault> {
+    check_object(what, object)?;
+    let mut values = [None; N];
+    let mut twice = None;
+    for (name, value) in object.members() {
+        let name = name.unquoted().ok_or_else(|| Fault::new(what, "has a name that is not valid text"))?;
+        for (slot, wanted) in values.iter_mut().zip(names) {
+            if name == *wanted && slot.replace(value).is_some() {
+                twice = Some(*wanted);
             }
         }
-        Ok(())
     }
-}
-
-/// Finds a key among the names without copying it.
-struct NamePosition<'n>(&'n [&'static str]);
-
-impl<'a> DeserializeSeed<'a> for NamePosition<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for NamePosition<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| *name == key))
+    match twice {
+        Some(name) => Err(Fault::new(name, "appears twice in one object")),
+        None => Ok(values),
     }
 }
 
 /// The elements of an array, at most `elements_max` of them.
-pub(super) fn elements<'a>(
-    field: &'static str,
-    raw: &'a RawValue,
-    elements_max: usize,
-) -> Result<Vec<&'a RawValue>, Fault> {
-    struct Elements(usize);
-    impl<'a> Visitor<'a> for Elements {
-        type Value = Option<Vec<&'a RawValue>>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
-
-        fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut all = Vec::new();
-            while let Some(element) = seq.next_element()? {
-                if all.len() < self.0 {
-                    all.push(element);
-                } else {
-                    while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                    return Ok(None);
-                }
-            }
-            Ok(Some(all))
-        }
+pub(super) fn elements<'d>(field: &str, array: Json<'d>, elements_max: usize) -> Result<Vec<Json<'d>>, Fault> {
+    if !array.text().starts_with('[') {
+        return Err(Fault::new(field, format!("is {}, but must be an array", kind_of(array.text()))));
     }
-    if !raw.get().starts_with('[') {
-        return Err(Fault::new(field, format!("is {}, but must be an array", kind_of(raw.get()))));
+    let all: Vec<_> = array.children().take(elements_max + 1).collect();
+    if all.len() > elements_max {
+        return Err(Fault::new(field, format!("has more than {elements_max} entries")));
     }
-    match serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Elements(elements_max)) {
-        Ok(Some(all)) => Ok(all),
-        Ok(None) => Err(Fault::new(field, format!("has more than {elements_max} entries"))),
-        Err(why) => Err(Fault::new(field, format!("is not valid JSON: {}", printable(&why.to_string())))),
-    }
+    Ok(all)
 }
 
 /// A member that is neither missing nor null.
-pub(super) fn required<'a>(field: &str, value: Option<&'a RawValue>) -> Result<&'a RawValue, Fault> {
+pub(super) fn required<'a>(field: &str, value: Option<Json<'a>>) -> Result<Json<'a>, Fault> {
     present(value).ok_or_else(|| {
         let reason = if value.is_some() { "is null, but must be set" } else { "is missing" };
         Fault::new(field, reason)
@@ -206,33 +121,27 @@ pub(super) fn required<'a>(field: &str, value: Option<&'a RawValue>) -> Result<&
 }
 
 /// `null` counts as absent, as in both official clients.
-pub(super) fn present(value: Option<&RawValue>) -> Option<&RawValue> {
-    value.filter(|raw| raw.get() != "null")
+pub(super) fn present(value: Option<Json<'_>>) -> Option<Json<'_>> {
+    value.filter(|raw| raw.text() != "null")
 }
 
 /// A string that must be there and not be empty: an identifier.
-pub(super) fn name<'a>(field: &str, value: Option<&'a RawValue>) -> Result<Cow<'a, str>, Fault> {
+pub(super) fn name<'a>(field: &str, value: Option<Json<'a>>) -> Result<Cow<'a, str>, Fault> {
     let text = string(field, required(field, value)?, NAME_BYTES_MAX)?;
     if text.is_empty() { Err(Fault::new(field, "is empty")) } else { Ok(text) }
 }
 
 /// A string for people, if there is one.
-pub(super) fn optional_text<'a>(field: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Fault> {
+pub(super) fn optional_text<'a>(field: &str, value: Option<Json<'a>>) -> Result<Option<Cow<'a, str>>, Fault> {
     present(value).map(|raw| string(field, raw, TEXT_BYTES_MAX)).transpose()
 }
 
 /// A JSON string of bounded length; nothing else is turned into one.
-pub(super) fn string<'a>(field: &str, raw: &'a RawValue, bytes_max: usize) -> Result<Cow<'a, str>, Fault> {
-    let json = raw.get();
-    let Some(inner) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return Err(Fault::new(field, format!("is {}, but must be a string", kind_of(json))));
-    };
-    let text = if inner.contains('\\') {
-        let decoded: Result<String, _> = serde_json::from_str(json);
-        Cow::Owned(decoded.map_err(|why| Fault::new(field, format!("is not a valid string: {why}")))?)
-    } else {
-        Cow::Borrowed(inner)
-    };
+pub(super) fn string<'a>(field: &str, raw: Json<'a>, bytes_max: usize) -> Result<Cow<'a, str>, Fault> {
+    if !raw.text().starts_with('"') {
+        return Err(Fault::new(field, format!("is {}, but must be a string", kind_of(raw.text()))));
+    }
+    let text = raw.unquoted().ok_or_else(|| Fault::new(field, "is not a valid string: it holds half a character"))?;
     if text.len() > bytes_max {
         return Err(Fault::new(field, format!("is longer than {bytes_max} bytes")));
     }
@@ -240,8 +149,8 @@ pub(super) fn string<'a>(field: &str, raw: &'a RawValue, bytes_max: usize) -> Re
 }
 
 /// A JSON boolean.
-pub(super) fn boolean(field: &str, raw: &RawValue) -> Result<bool, Fault> {
-    match raw.get() {
+pub(super) fn boolean(field: &str, raw: Json<'_>) -> Result<bool, Fault> {
+    match raw.text() {
         "true" => Ok(true),
         "false" => Ok(false),
         other => Err(Fault::new(field, format!("is {}, but must be true or false", kind_of(other)))),
@@ -249,8 +158,8 @@ pub(super) fn boolean(field: &str, raw: &RawValue) -> Result<bool, Fault> {
 }
 
 /// A JSON number written as digits only, from 1 to `max`.
-pub(super) fn positive_integer(field: &str, raw: &RawValue, max: u64) -> Result<u64, Fault> {
-    let text = raw.get();
+pub(super) fn positive_integer(field: &str, raw: Json<'_>, max: u64) -> Result<u64, Fault> {
+    let text = raw.text();
     if kind_of(text) != "a number" {
         return Err(Fault::new(field, format!("is {}, but must be an integer", kind_of(text))));
     }
@@ -262,42 +171,30 @@ pub(super) fn positive_integer(field: &str, raw: &RawValue, max: u64) -> Result<
 }
 
 /// The value of an object whose names are all different; absent and null are the empty object.
-pub(super) fn object(field: &str, value: Option<&RawValue>) -> Result<Map<String, Value>, Fault> {
-    struct Strict<'f>(&'f mut Option<String>);
-    impl<'a> Visitor<'a> for Strict<'_> {
-        type Value = Map<String, Value>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
+pub(super) fn object(field: &str, value: Option<Json<'_>>) -> Result<Map<String, Value>, Fault> {
+    let Some(object) = present(value) else { return Ok(Map::new()) };
+    check_object(field, object)?;
+    let mut all = Map::new();
+    for (name, value) in object.members() {
+        let name = name.unquoted().ok_or_else(|| Fault::new(field, "has a name that is not valid text"))?;
+        if all.contains_key(&*name) {
+            return Err(Fault::new(format!("{field}.{}", printable(&name)), "appears twice in one object"));
         }
-
-        fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut all = Map::new();
-            while let Some(key) = map.next_key::<String>()? {
-                if all.contains_key(&key) {
-                    *self.0 = Some(key.clone());
-                }
-                all.insert(key, map.next_value()?);
-            }
-            Ok(all)
-        }
+        let value = match value.unquoted() {
+            Some(text) => Value::String(text.into_owned()),
+            None => serde_json::from_str(value.text())
+                .map_err(|why| Fault::new(field, format!("cannot be read: {}", printable(&why.to_string()))))?,
+        };
+        all.insert(name.into_owned(), value);
     }
-    let Some(raw) = present(value) else { return Ok(Map::new()) };
-    check_object(field, raw)?;
-    let mut twice = None;
-    let read = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Strict(&mut twice));
-    match (read, twice) {
-        (_, Some(key)) => Err(Fault::new(format!("{field}.{}", printable(&key)), "appears twice in one object")),
-        (Ok(map), None) => Ok(map),
-        (Err(why), None) => Err(Fault::new(field, format!("cannot be read: {}", printable(&why.to_string())))),
-    }
+    Ok(all)
 }
 
-pub(super) fn check_object(field: &str, raw: &RawValue) -> Result<(), Fault> {
-    if raw.get().starts_with('{') {
+pub(super) fn check_object(field: &str, raw: Json<'_>) -> Result<(), Fault> {
+    if raw.text().starts_with('{') {
         return Ok(());
     }
-    Err(Fault::new(field, format!("is {}, but must be an object", kind_of(raw.get()))))
+    Err(Fault::new(field, format!("is {}, but must be an object", kind_of(raw.text()))))
 }
 
 /// What a JSON value is, for a message; told from its first character.

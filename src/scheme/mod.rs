@@ -10,8 +10,8 @@ use crate::error::{Error, Status};
 use crate::money::TransferMethod;
 use crate::protocol::Offer;
 use crate::wallet::Wallet;
-use serde_json::Value;
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The longest that a signature stays valid. Servers ask for days at times; a signature that can still be
 /// presented next week is a cheque left lying about.
@@ -29,8 +29,8 @@ pub struct Payable {
 
 /// A signed payment that has not been sent. `Debug` does not show the signature.
 pub struct Authorization {
-    /// What the credential carries (x402 `payload`).
-    pub payload: Value,
+    /// What the credential carries (x402 `payload`), as JSON.
+    pub payload: Zeroizing<String>,
     pub payer: String,
     pub nonce: [u8; 32],
     /// Seconds since 1970 from which on the signature is void.

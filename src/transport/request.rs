@@ -85,12 +85,13 @@ fn checked_method(method: &str) -> Result<Method, Error> {
 }
 
 fn checked_header(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
-    let shown = printable(name);
     let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|cause| {
+        let shown = printable(name);
         let message = format!("the header name `{shown}` is not an HTTP token: use letters, digits and `-`");
         Error::new(Status::Header, message).with_cause(cause)
     })?;
     let value = HeaderValue::from_bytes(value).map_err(|cause| {
+        let shown = printable(name);
         let message =
             format!("the value of the header `{shown}` holds a control character such as CR, LF or NUL: remove it");
         Error::new(Status::Header, message).with_cause(cause)

@@ -97,7 +97,7 @@ pub const ROWS: &[Row] = &[
     row("S2", "asks an amount with an exponent", nothing(REFUSED, &["amount"]), Case("challenge-amount-exponent")),
 
     row("S3", "raises the price with every call, each below the limit", Outcome { signatures: 2, signed: 30_000, settled: 2, money: TWICE_THEN_REFUSED, says: &["host budget of 0.05 USD in 3600 s"] }, Case("hostile-rising-prices"))
-        .but("No rule compares a price with the last one; the budgets over time, host and payee bound what rising prices take."),
+        .but("No rule compares a price with the last one; the budgets over time and host bound what is taken."),
 
     row("S4", "asks a higher price after the signature", cents(1, 0, UNKNOWN, &["the price rose"]), Case("second-402-other-price")),
     row("S4", "names another payee, asset, network or a lower price after the signature", cents(4, 0, &["unknown", "unknown", "unknown", "unknown"], &["other terms"]), Case("hostile-second-402-other-terms")),
@@ -136,7 +136,7 @@ pub const ROWS: &[Row] = &[
     row("S11", "shows a certificate of an authority that nobody trusts", nothing(NONE, &["certificate"]), Case("tls-untrusted")),
 
     row("S12", "stands between client and shop, over good TLS, and names himself as payee", cents(1, 1, PAID_THEN_REFUSED, &["payee"]), Case("hostile-terms-of-a-middleman"))
-        .but("Terms are not signed by the shop. Without a list of payees whoever ends the TLS can be paid; the budgets bound it."),
+        .but("No shop signs its terms: without a list of payees whoever ends the TLS is paid, within the budgets."),
 
     row("S13", "names a payee that is not on the list", nothing(REFUSED, &["payee"]), Case("policy-payee-not-allowed")),
     row("S13", "names a new payee with every 402", cents(2, 2, TWICE_THEN_REFUSED, &["host budget of 0.025 USD"]), Case("hostile-new-payee-each-time"))
@@ -198,11 +198,11 @@ pub const ROWS: &[Row] = &[
         .but("Sessions and channels are not spoken: no deposit is ever made."),
 
     row("S26", "is a paid clone of a shop that the caller was led to", cents(2, 2, TWICE_THEN_REFUSED, &["all budget of 0.02 USD"]), Case("hostile-clone-of-a-shop"))
-        .but("Nobody can tell a clone from a shop by its 402. A list of hosts keeps it out; without one the budget bounds it."),
+        .but("No 402 tells a clone from a shop. A list of hosts keeps it out; without one the budget bounds it."),
     row("S26", "is a clone that is not on the list of hosts", cents(1, 1, &["refused", "paid"], &["is not among the allowed hosts"]), Case("hostile-host-not-on-the-list")),
 
     row("S27", "has a clock an hour ahead of ours", cents(1, 0, UNKNOWN, &["valid_before"]), Here(in_process::our_clock_is_behind))
-        .but("The Date header is not believed: a server could stretch the life of a signature with it. The signature is void at once."),
+        .but("The Date header is not believed: with it a server could stretch the life of a signature."),
     row("S27", "has a clock an hour behind ours", cents(1, 1, PAID, &[]), Here(in_process::our_clock_is_ahead)),
     row("S27", "speaks version 1 with a clock five minutes behind ours", cents(1, 1, PAID, &[]), Here(in_process::our_clock_is_ahead_a_little_v1)),
     row("S27", "speaks version 1 with a clock an hour behind ours", cents(1, 0, UNKNOWN, &["valid_after"]), Here(in_process::our_clock_is_ahead_v1))

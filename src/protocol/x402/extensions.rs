@@ -4,21 +4,22 @@
 //! all; handing them back byte for byte satisfies it without understanding a single one. Must not interpret
 //! any: what an extension asks for is never done just because a server names it.
 
+use crate::protocol::json::Json;
 use crate::protocol::limits::ECHO_BYTES_MAX;
 use crate::protocol::wire::{self, Fault};
 use serde_json::value::RawValue;
 
 /// The `extensions` member (x402 v2): an object, or nothing.
-pub(in crate::protocol) fn read(value: Option<&RawValue>) -> Result<Option<Box<RawValue>>, Fault> {
+pub(in crate::protocol) fn read(value: Option<Json<'_>>) -> Result<Option<Box<RawValue>>, Fault> {
     let Some(raw) = wire::present(value) else { return Ok(None) };
     wire::check_object("extensions", raw)?;
     check_echo("extensions", raw)?;
-    Ok(Some(raw.to_owned()))
+    raw.to_raw().map(Some).map_err(|why| Fault::new("extensions", format!("cannot be read: {why}")))
 }
 
 /// Refuses what would not fit a request header on its way back.
-pub(super) fn check_echo(field: &str, raw: &RawValue) -> Result<(), Fault> {
-    if raw.get().len() <= ECHO_BYTES_MAX {
+pub(super) fn check_echo(field: &str, raw: Json<'_>) -> Result<(), Fault> {
+    if raw.text().len() <= ECHO_BYTES_MAX {
         return Ok(());
     }
     Err(Fault::new(field, format!("is longer than {ECHO_BYTES_MAX} bytes, too long to be sent back in a header")))

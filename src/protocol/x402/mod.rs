@@ -9,22 +9,20 @@ pub(super) mod v2;
 
 use super::Version;
 use super::challenge::{Challenge, MalformedOffer, Offer};
+use super::json::Json;
 use super::limits::{MAX_TIMEOUT_S_MAX, OFFERS_MAX};
 use super::wire::{self, Fault};
 use crate::error::printable;
 use crate::money::{Amount, Network};
-use serde_json::value::RawValue;
 
 /// Whether a JSON object means to be a challenge: other servers answer 402 with JSON of their own.
-pub(super) fn is_challenge(json: &str) -> Result<bool, Fault> {
-    wire::check_depth(json)?;
+pub(super) fn is_challenge(json: Json<'_>) -> Result<bool, Fault> {
     let [version, accepts] = wire::members(json, &["x402Version", "accepts"], "JSON")?;
     Ok(version.is_some() || accepts.is_some())
 }
 
 /// Reads a whole challenge of either version.
-pub(super) fn read_challenge(json: &str) -> Result<Challenge, Fault> {
-    wire::check_depth(json)?;
+pub(super) fn read_challenge(json: Json<'_>) -> Result<Challenge, Fault> {
     let [version, accepts, error, resource, extensions] =
         wire::members(json, &["x402Version", "accepts", "error", "resource", "extensions"], "JSON")?;
     let version = read_version(wire::required("x402Version", version)?)?;
@@ -60,8 +58,8 @@ pub(super) fn read_challenge(json: &str) -> Result<Challenge, Fault> {
 }
 
 /// 1 or 2. A fraction of zeros is the same number, and both official clients read it so.
-fn read_version(raw: &RawValue) -> Result<Version, Fault> {
-    let text = raw.get();
+fn read_version(raw: Json<'_>) -> Result<Version, Fault> {
+    let text = raw.text();
     let integer = match text.split_once('.') {
         Some((integer, zeros)) if zeros.bytes().all(|byte| byte == b'0') => integer,
         _ => text,
@@ -78,19 +76,19 @@ fn read_version(raw: &RawValue) -> Result<Version, Fault> {
 
 /// The members that every offer has, before the version's own names for some of them are forgotten.
 struct OfferMembers<'a> {
-    scheme: Option<&'a RawValue>,
-    network: Option<&'a RawValue>,
-    amount: (&'static str, Option<&'a RawValue>),
-    asset: Option<&'a RawValue>,
-    payee: Option<&'a RawValue>,
-    timeout: Option<&'a RawValue>,
-    extra: Option<&'a RawValue>,
+    scheme: Option<Json<'a>>,
+    network: Option<Json<'a>>,
+    amount: (&'static str, Option<Json<'a>>),
+    asset: Option<Json<'a>>,
+    payee: Option<Json<'a>>,
+    timeout: Option<Json<'a>>,
+    extra: Option<Json<'a>>,
 }
 
 impl OfferMembers<'_> {
     fn read(
         self,
-        (index, version, raw): (usize, Version, &RawValue),
+        (index, version, raw): (usize, Version, Json<'_>),
         description: Option<String>,
         network_of: impl FnOnce(&str) -> Result<Network, String>,
     ) -> Result<Offer, Fault> {
@@ -105,7 +103,7 @@ impl OfferMembers<'_> {
         let timeout = wire::required("maxTimeoutSeconds", self.timeout)?;
         let max_timeout_s = wire::positive_integer("maxTimeoutSeconds", timeout, MAX_TIMEOUT_S_MAX)?;
         let extra = wire::object("extra", self.extra)?;
-        let raw = raw.to_owned();
+        let raw = raw.text().into();
         Ok(Offer {
             index,
             version,
@@ -123,9 +121,9 @@ impl OfferMembers<'_> {
     }
 }
 
-fn malformed_offer(index: usize, raw: &RawValue, fault: Fault) -> MalformedOffer {
+fn malformed_offer(index: usize, raw: Json<'_>, fault: Fault) -> MalformedOffer {
     // Only for people to recognise the offer by: where even these cannot be read, they stay empty.
-    let [scheme, network] = wire::members(raw.get(), &["scheme", "network"], "offer").unwrap_or([None, None]);
+    let [scheme, network] = wire::members(raw, &["scheme", "network"], "offer").unwrap_or([None, None]);
     let shown = |value| wire::name("", value).map_or(String::new(), |text| printable(&text));
     MalformedOffer { index, field: fault.field, reason: fault.reason, scheme: shown(scheme), network: shown(network) }
 }

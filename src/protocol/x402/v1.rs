@@ -9,9 +9,9 @@ use crate::error::printable;
 use crate::money::Network;
 use crate::protocol::Version;
 use crate::protocol::challenge::Offer;
+use crate::protocol::json::Json;
 use crate::protocol::wire::{self, Fault};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
@@ -55,9 +55,9 @@ const AMBIGUOUS_NETWORKS: [(&str, [&str; 2]); 3] = [
     ("skale-base-sepolia", ["eip155:324705682", "eip155:1444673419"]),
 ];
 
-pub(super) fn read_offer(index: usize, raw: &RawValue, resource_url: &mut Option<String>) -> Result<Offer, Fault> {
+pub(super) fn read_offer(index: usize, raw: Json<'_>, resource_url: &mut Option<String>) -> Result<Offer, Fault> {
     let [scheme, network, amount, asset, payee, timeout, extra, resource, description] = wire::members(
-        raw.get(),
+        raw,
         &[
             "scheme",
             "network",
@@ -93,7 +93,7 @@ fn network_of(name: &str) -> Result<Network, String> {
 }
 
 /// `{"x402Version":1,"scheme":…,"network":…,"payload":…}`, the name of the network as the server wrote it.
-pub(in crate::protocol) fn credential_json(offer: &Offer, payload: &Value) -> Zeroizing<String> {
+pub(in crate::protocol) fn credential_json(offer: &Offer, payload: &str) -> Zeroizing<String> {
     let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_TYPICAL));
     let (scheme, network) = (Value::from(offer.scheme.as_str()), Value::from(offer.network_text.as_str()));
     // Writing to a String cannot fail.

@@ -11,10 +11,17 @@ use crate::money::{Amount, EvmAddress, KnownAsset, TransferMethod, known_asset};
 use crate::protocol::{Offer, Version};
 use crate::scheme::{Authorization, VALIDITY_S_MAX};
 use crate::wallet::EvmKey;
-use serde_json::{Map, Value};
+use alloy_primitives::hex;
+use serde_json::Value;
+use std::fmt::Write;
+use zeroize::Zeroizing;
 
 /// How far back a version 1 authorization reaches, for clocks that are behind ours.
 const V1_VALID_AFTER_BACK_S: u64 = 600;
+
+/// Room for any payload, so that none is moved while it grows and leaves a copy behind.
+const PAYLOAD_BYTES_MAX: usize = 640;
+const SIGNATURE_BYTES: usize = 65;
 
 /// An offer, checked: every value that is signed except the time and the nonce.
 pub(super) struct Terms<'a> {
@@ -96,7 +103,8 @@ fn domain_text<'a>(offer: &'a Offer, field: &str) -> Result<&'a str, String> {
 }
 
 fn optional_text<'a>(offer: &'a Offer, field: &str) -> Result<Option<&'a str>, String> {
-    match offer.extra.get(field) {
+    // A handful of members are compared sooner than one name is hashed.
+    match offer.extra.iter().find(|(name, _)| *name == field).map(|(_, value)| value) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(format!("extra.{field} is not a string")),
@@ -124,17 +132,25 @@ pub(super) fn authorize(terms: &Terms<'_>, key: &EvmKey, now_s: u64, nonce: [u8;
     Ok(Authorization { payload: payload(&transfer, &payer, &signature), payer, nonce, valid_before_s })
 }
 
-fn payload(transfer: &Transfer, payer: &str, signature: &[u8; 65]) -> Value {
-    let authorization = Map::from_iter([
-        ("from".to_string(), Value::from(payer)),
-        ("to".to_string(), Value::from(transfer.to.to_string())),
-        ("value".to_string(), Value::from(transfer.value.to_string())),
-        ("validAfter".to_string(), Value::from(transfer.valid_after_s.to_string())),
-        ("validBefore".to_string(), Value::from(transfer.valid_before_s.to_string())),
-        ("nonce".to_string(), Value::from(alloy_primitives::hex::encode_prefixed(transfer.nonce))),
-    ]);
-    Value::Object(Map::from_iter([
-        ("authorization".to_string(), Value::Object(authorization)),
-        ("signature".to_string(), Value::from(alloy_primitives::hex::encode_prefixed(signature))),
-    ]))
+/// Nothing in it needs an escape: addresses, decimal and hexadecimal digits. The order of the members is that
+/// of the official TypeScript client.
+fn payload(transfer: &Transfer, payer: &str, signature: &[u8; 65]) -> Zeroizing<String> {
+    let Transfer { to, value, valid_after_s, valid_before_s, .. } = transfer;
+    let mut nonce = hex::Buffer::<32, true>::new();
+    let nonce = nonce.format(&transfer.nonce);
+    let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_MAX));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        json,
+        r#"{{"authorization":{{"from":"{payer}","to":"{to}","value":"{value}","validAfter":"{valid_after_s}","#
+    );
+    let _ = write!(json, r#""validBefore":"{valid_before_s}","nonce":"{nonce}"}},"signature":""#);
+    let mut shown = Zeroizing::new([0; 2 * SIGNATURE_BYTES]);
+    // Invariant: two digits a byte always fit, and are ASCII.
+    if hex::encode_to_slice(signature, &mut *shown).is_ok() {
+        json.push_str("0x");
+        json.push_str(str::from_utf8(&*shown).unwrap_or_default());
+    }
+    json.push_str(r#""}"#);
+    json
 }

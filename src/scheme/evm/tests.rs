@@ -39,7 +39,8 @@ fn validity_of(offer: &Value, now_s: u64) -> (String, String, u64) {
     let challenge = read(offer);
     let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
     let signed = authorize(&challenge.offers[0], &chosen, &wallet(), now_s, [1; 32]).unwrap();
-    let text = |field: &str| signed.payload["authorization"][field].as_str().unwrap().to_string();
+    let payload: Value = serde_json::from_str(&signed.payload).unwrap();
+    let text = |field: &str| payload["authorization"][field].as_str().unwrap().to_string();
     (text("validAfter"), text("validBefore"), signed.valid_before_s)
 }
 

@@ -316,8 +316,10 @@ typedef struct x402_config x402_config;
 typedef struct x402_error x402_error;
 
 /**
- * One purchase: what was asked, signed and answered. Borrowed from a response or an error, and valid until that is
- * freed. Any thread may read it.
+ * One purchase: what was asked, signed and answered. Any thread may read it.
+ *
+ * Borrowed from a response or an error, and valid until that is freed; or made by x402_client_pay, and the caller's,
+ * to be freed with x402_payment_free.
  */
 typedef struct x402_payment x402_payment;
 
@@ -699,6 +701,44 @@ X402_API x402_status x402_client_quote_json(x402_client *client,
                                             x402_error **error);
 
 /**
+ * Pays a 402 that your own HTTP client got: chooses the offer, holds it against policy and budgets, and signs. Sends
+ * nothing.
+ *
+ * Send the same request again with the header x402_payment_header_name: x402_payment_header_value, and tell
+ * x402_payment_settle what was answered.
+ *
+ * The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
+ * take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
+ * PAYMENT-RESPONSE header) is refused here.
+ *
+ * @param method         of your request
+ * @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
+ *                       that they led where you mean to pay. Over http:// to this machine, do not go through a proxy.
+ * @param status         402
+ * @param header_names   all headers of the 402, names in any case
+ * @param header_values  their values, NUL-terminated, as they came
+ * @param header_count   how many; both arrays may be NULL if 0
+ * @param body           the 402's body, `body_len` bytes, its content coding undone: servers of x402 version 1 put their
+ *                       terms there. NULL if `body_len` is 0
+ * @param out            set to the payment; free it with x402_payment_free
+ *
+ * If it fails, nothing was signed, unless x402_error_money says so. X402_ERROR_REFUSED: no offer may be paid;
+ * x402_payment_refusal of x402_error_payment has the reason of each. X402_ERROR_CHALLENGE: the terms are malformed, or
+ * there are none (X402_MONEY_NONE). X402_ERROR_ARGUMENT: `status` is not 402.
+ */
+X402_API x402_status x402_client_pay(x402_client *client,
+                                     const char *method,
+                                     const char *url,
+                                     uint16_t status,
+                                     const char *const *header_names,
+                                     const char *const *header_values,
+                                     size_t header_count,
+                                     const uint8_t *body,
+                                     size_t body_len,
+                                     x402_payment **out,
+                                     x402_error **error);
+
+/**
  * Makes a request. Free it with x402_request_free.
  *
  * @param method  "GET", "POST" or any other HTTP method
@@ -887,8 +927,9 @@ X402_API void x402_response_free(x402_response *response);
  * The amount in the asset's atomic units, decimal: "10000" is 0.01 of an asset with 6 decimals. "" if no offer was
  * chosen.
  *
- * This and the texts below: valid until the response or error the payment came from is freed; NULL for a payment
- * that is not alive.
+ * This and the texts below: valid until the response or error the payment came from is freed, or the payment itself if
+ * x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle changes no text that was given out
+ * before it: ask again for what is so afterwards.
  */
 X402_API const char *x402_payment_amount(const x402_payment *payment);
 
@@ -922,6 +963,63 @@ X402_API const char *x402_payment_refusal(const x402_payment *payment);
  * All of it as one JSON object, the receipt included. Never a signature.
  */
 X402_API const char *x402_payment_json(const x402_payment *payment);
+
+/**
+ * Where the money is: for a payment from x402_client_pay, X402_MONEY_UNKNOWN until it is settled.
+ *
+ * X402_MONEY_UNKNOWN for NULL and for a payment that is not alive, because that is the safe guess.
+ */
+X402_API x402_money x402_payment_money(const x402_payment *payment);
+
+/**
+ * The name of the request header that pays: "PAYMENT-SIGNATURE", or "X-PAYMENT" for a server of x402 version 1. Only
+ * for a payment from x402_client_pay; NULL for a borrowed one and for one that is not alive. Valid until the payment is
+ * freed.
+ */
+X402_API const char *x402_payment_header_name(const x402_payment *payment);
+
+/**
+ * The value of the request header that pays, otherwise as x402_payment_header_name.
+ *
+ * Whoever has it can take the money: send it to the origin that asked and to nobody else, and keep it out of logs.
+ * HTTP clients that follow redirects often carry such a header along to another host: turn that off for the paid
+ * request. The same value may be sent again if no answer came; it settles at most once.
+ *
+ * No other function gives it, and it is wiped from the library's memory when the payment is freed.
+ */
+X402_API const char *x402_payment_header_value(const x402_payment *payment);
+
+/**
+ * Tells what was answered to the paid request: reads the receipt. Once, with the answer you keep.
+ *
+ * X402_OK means that the answer was read; x402_payment_money says what it means: X402_MONEY_PAID if it has a receipt
+ * that says so, else X402_MONEY_UNKNOWN, whatever its status: the server still holds what it needs to take the money.
+ * x402_payment_transaction, x402_payment_refusal and x402_payment_json have the details.
+ *
+ * If no answer came, send the same header again, or free the payment without settling it.
+ *
+ * @param payment        one from x402_client_pay, not settled before
+ * @param status         the answer's status; not an interim one (1xx)
+ * @param header_names   the answer's headers, all of them or those that begin with PAYMENT and X-PAYMENT, in any case
+ * @param header_values  their values, NUL-terminated, as they came
+ * @param header_count   how many; both arrays may be NULL if 0
+ *
+ * X402_ERROR_ARGUMENT for a payment that is borrowed or settled already, and for a status of no final answer;
+ * X402_ERROR_BUSY while another call settles it.
+ */
+X402_API x402_status x402_payment_settle(x402_payment *payment,
+                                         uint16_t status,
+                                         const char *const *header_names,
+                                         const char *const *header_values,
+                                         size_t header_count,
+                                         x402_error **error);
+
+/**
+ * Frees a payment that x402_client_pay made; a borrowed one is left alone. NULL, or one freed before, is nothing.
+ *
+ * One that was not settled counts as spent: its header may have been sent, and can still be taken.
+ */
+X402_API void x402_payment_free(x402_payment *payment);
 
 /**
  * Frees a text that x402_client_quote_json gave. NULL, or any other pointer, is nothing.

@@ -12,8 +12,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program without the comment at its head, which speaks to those who change it.
+/// A program without the comment at its head, which speaks to those who change it; of `file#name` the part between
+/// `/* cut: name */` and `/* end of cut */`.
 fn program(path: &str) -> String {
+    if let Some((path, name)) = path.split_once('#') {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        let (_, part) = text.split_once(&format!("/* cut: {name} */\n")).expect("the part is marked");
+        return part.split_once("/* end of cut */\n").expect("the part ends").0.to_string();
+    }
     let text = fs::read_to_string(root().join(path)).unwrap();
     match text.split_once("*/\n") {
         Some((head, rest)) if head.starts_with("/*") => rest.to_string(),

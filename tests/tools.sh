@@ -10,6 +10,7 @@ need cmake cmake
 need pkg-config pkg-config
 need valgrind valgrind
 need nm binutils
+need curl-config libcurl4-openssl-dev
 # valgrind does not start without the C library's debugging symbols where the loader is stripped.
 if [ -e /etc/debian_version ] && [ ! -e /usr/share/doc/libc6-dbg ]; then
     missing="$missing libc6-dbg"

@@ -5,6 +5,7 @@
 //! carries the very same bytes, so that it can settle at most once.
 
 use super::held::{Answer, Held};
+use super::purchase;
 use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
@@ -14,13 +15,13 @@ use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::payer::{self, Authorized, Declined};
 use crate::policy::Asker;
-use crate::protocol::{PAYMENT_HEADER_NAMES, Receipt};
+use crate::protocol::PAYMENT_HEADER_NAMES;
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::PoisonError;
 use std::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 /// What to do with an answer.
 pub(super) enum Step {
@@ -173,17 +174,7 @@ impl<'a> Call<'a> {
         if self.has_body {
             self.request.body.rewind_final()?;
         }
-        let authorized = quoted
-            .reserve(&self.inner.ledger)
-            .and_then(|reserved| reserved.authorize(&self.inner.wallet, &self.inner.world));
-        if let Ok(authorized) = &authorized {
-            let payment = authorized.payment();
-            self.inner.log(3, || {
-                let (amount, network) = (payment.amount(), payment.network());
-                format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), self.logged_url())
-            });
-        }
-        Ok(authorized)
+        Ok(self.inner.sign(quoted, &self.url))
     }
 
     /// Sends the request again with the payment attached.
@@ -211,15 +202,10 @@ impl<'a> Call<'a> {
 
     /// Reads what the server says of the payment.
     fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
-        let receipt = Receipt::parse(
-            first_header(&answer.headers, "payment-response"),
-            first_header(&answer.headers, "x-payment-response"),
-        );
-        let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
-        let payment = authorized.send().answered(answer.status, receipt);
+        let payment = purchase::answered(authorized, answer.status, &answer.headers);
         self.warn_of_cache("the answer to the payment", &answer.headers);
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
-        if answer.status != 402 && answer.status != 412 {
+        if !purchase::may_hold_terms(answer.status) {
             let mut response = self.response(answer);
             response.payment = Some(payment);
             return Ok(response);
@@ -228,11 +214,7 @@ impl<'a> Call<'a> {
             let error = error.with_money(payment.money(), payment.retry());
             Failure { error, payment: Some(payment.clone()) }
         })?;
-        let said = held.challenge().ok().and_then(|challenge| challenge.error);
-        let payment = match said {
-            Some(said) => payment.with_server_error(&said),
-            None => payment,
-        };
+        let payment = purchase::with_terms(payment, held.challenge());
         Ok(held.into_response(payment))
     }
 
@@ -414,21 +396,16 @@ impl<'a> Call<'a> {
 
     fn asker(&self) -> Asker {
         let redirected = !redirect::same_origin(&self.url, &self.named);
-        let unix = self.settings.unix_socket.is_some() || self.url.scheme() == redirect::UNIX_SCHEME;
+        let asker = self.inner.asker(&self.url, &self.method);
         Asker {
-            host: self.url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
-            port: self.url.port_or_known_default().unwrap_or(0),
-            https: self.url.scheme() == "https",
-            loopback: unix || (is_loopback(&self.url) && !self.inner.transport.uses_proxy(&self.url)),
+            loopback: asker.loopback || self.settings.unix_socket.is_some(),
             redirected_from: redirected.then(|| redirect::origin(&self.named)),
-            method: self.method.clone(),
-            url: self.shown_url(),
+            ..asker
         }
     }
 
-    /// Without the query, where callers put keys.
     fn logged_url(&self) -> String {
-        format!("{}{}", redirect::origin(&self.url), printable(self.url.path()))
+        purchase::logged_url(&self.url)
     }
 
     fn shown_url(&self) -> String {
@@ -450,9 +427,13 @@ fn repeat_after(lost: &Lost, paying: bool, again: Again) -> Option<Again> {
     (unfinished && !paying && again.expect.is_none()).then_some(Again { expect: Some(Expect::Require), ..again })
 }
 
+/// How many headers are sent unasked, the payment included.
+const DEFAULT_HEADERS: usize = 4;
+
 /// The caller's headers and the defaults he did not set.
 fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
-    let mut headers = request.headers.clone();
+    let mut headers = Vec::with_capacity(request.headers.len() + DEFAULT_HEADERS);
+    headers.extend_from_slice(&request.headers);
     let mut default = |name: &str, value: &str| {
         if !value.is_empty() && first_header(&headers, name).is_none() {
             headers.push((name.to_string(), value.as_bytes().to_vec()));
@@ -470,25 +451,16 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
 /// would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4, §5.2.1.5).
 fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
-    let mut out: Vec<Header> = headers.iter().filter(|(name, _)| !own(name)).cloned().collect();
-    if first_header(&out, "cache-control").is_none() {
-        out.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
+    let mut paid = Vec::with_capacity(headers.len() + 2);
+    paid.extend(headers.iter().filter(|(name, _)| !own(name)).cloned());
+    if first_header(&paid, "cache-control").is_none() {
+        paid.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
     }
-    out.push(payment);
-    out
+    paid.push(payment);
+    paid
 }
 
 fn content_length(headers: &[Header]) -> u64 {
     let text = first_header(headers, "content-length").and_then(|value| std::str::from_utf8(value).ok());
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        // Names below localhost are left to the resolver by some systems, so they may be anyone's.
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

@@ -3,12 +3,12 @@
 //! Owns the bound on what is read of it. What was read stands in front of what was not, so that a declined
 //! 402 reaches the caller byte for byte; reading to the end is what lets its connection carry the retry.
 
+use super::purchase;
 use super::request::Header;
 use super::response::{Received, Response};
 use crate::error::{Error, Status};
 use crate::payer::Payment;
 use crate::protocol::{CHALLENGE_BODY_BYTES_MAX, Challenge, ChallengeError};
-use std::borrow::Cow;
 use std::io::{self, Cursor, Read};
 
 /// The first buffer for the body of a 402: what its length says, within these.
@@ -64,14 +64,7 @@ impl Held {
     /// The terms it holds (x402 v2: the header; v1: the body).
     pub fn challenge(&self) -> Result<Challenge, ChallengeError> {
         let body = if matches!(self.rest, Rest::Nothing) { self.start.as_slice() } else { &[] };
-        // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
-        let mut lines = self.headers.iter().filter(|(name, _)| name == "payment-required").map(|(_, value)| value);
-        let Some(first) = lines.next() else { return Challenge::parse(None, body) };
-        let mut list = Cow::Borrowed(first.as_slice());
-        for line in lines {
-            list.to_mut().extend([b", ", line.as_slice()].concat());
-        }
-        Challenge::parse(Some(&list), body)
+        purchase::terms(&self.headers, body)
     }
 
     /// The answer as it came, for the caller.

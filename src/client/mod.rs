@@ -14,7 +14,9 @@
 //! one call: a second 402 goes to the caller, because only he can say whether another signature is worth it.
 
 mod call;
+mod detached;
 mod held;
+mod purchase;
 mod redirect;
 mod request;
 mod response;
@@ -31,6 +33,7 @@ use call::{Call, Step};
 use settings::Settings;
 use std::sync::Arc;
 
+pub use detached::Detached;
 pub use request::{Header, Progress, Request};
 pub use response::Response;
 

@@ -2,14 +2,16 @@
 
 use crate::body::Source;
 use crate::client::{Client, Request};
+use crate::error::{Money, Retry};
 use crate::ffi::config::{ConfigObject, x402_config};
 use crate::ffi::error::{Fault, x402_error};
 use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Noun};
+use crate::ffi::payment::{PaymentObject, x402_payment};
 use crate::ffi::request::{RequestObject, x402_request};
 use crate::ffi::response::{ResponseObject, x402_response};
 use crate::ffi::status::x402_status;
-use crate::ffi::text::{Output, bytes, give, text};
+use crate::ffi::text::{Output, bytes, give, headers, text};
 use std::ffi::c_char;
 
 /// Sends requests and pays when asked; keeps connections for the next one. Any thread, several at once: make one and
@@ -159,6 +161,63 @@ pub unsafe extern "C" fn x402_client_quote_json(
         let request = handle::get::<RequestObject>(request)?;
         let mut request = request.take()?;
         json.set(give(&client.0.quote_json(&mut request)?));
+        Ok(())
+    })
+}
+
+/// Pays a 402 that your own HTTP client got: chooses the offer, holds it against policy and budgets, and signs. Sends
+/// nothing.
+///
+/// Send the same request again with the header x402_payment_header_name: x402_payment_header_value, and tell
+/// x402_payment_settle what was answered.
+///
+/// The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
+/// take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
+/// PAYMENT-RESPONSE header) is refused here.
+///
+/// @param method         of your request
+/// @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
+///                       that they led where you mean to pay. Over http:// to this machine, do not go through a proxy.
+/// @param status         402
+/// @param header_names   all headers of the 402, names in any case
+/// @param header_values  their values, NUL-terminated, as they came
+/// @param header_count   how many; both arrays may be NULL if 0
+/// @param body           the 402's body, `body_len` bytes, its content coding undone: servers of x402 version 1 put their
+///                       terms there. NULL if `body_len` is 0
+/// @param out            set to the payment; free it with x402_payment_free
+///
+/// If it fails, nothing was signed, unless x402_error_money says so. X402_ERROR_REFUSED: no offer may be paid;
+/// x402_payment_refusal of x402_error_payment has the reason of each. X402_ERROR_CHALLENGE: the terms are malformed, or
+/// there are none (X402_MONEY_NONE). X402_ERROR_ARGUMENT: `status` is not 402.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_pay(
+    client: *mut x402_client,
+    method: *const c_char,
+    url: *const c_char,
+    status: u16,
+    header_names: *const *const c_char,
+    header_values: *const *const c_char,
+    header_count: usize,
+    body: *const u8,
+    body_len: usize,
+    out: *mut *mut x402_payment,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
+        let client = handle::get::<ClientObject>(client)?;
+        // SAFETY: pointers are as the header's contract asks.
+        let (method, url) = unsafe { (text("method", method)?, text("url", url)?) };
+        // SAFETY: pointers are as the header's contract asks.
+        let headers = unsafe { headers(header_names, header_values, header_count) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let body = unsafe { bytes("body", body, body_len) }?;
+        let detached = client.0.pay(method, url, status, &headers, body)?;
+        let payment = detached.payment().clone();
+        let handle = handle::insert(PaymentObject::own(detached))
+            .map_err(|error| Fault { error: error.with_money(Money::Unknown, Retry::Never), payment: Some(payment) })?;
+        out.set(handle);
         Ok(())
     })
 }

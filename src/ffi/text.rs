@@ -2,6 +2,7 @@
 //!
 //! Owns the checks (NULL, length, UTF-8) and the sentences that name the argument. Knows no noun.
 
+use crate::client::Header;
 use crate::error::{Error, Status};
 use crate::ffi::guard;
 use std::collections::BTreeMap;
@@ -32,6 +33,42 @@ pub unsafe fn bytes<'a>(name: &str, data: *const u8, len: usize) -> Result<&'a [
     }
     // SAFETY: not NULL, at most isize::MAX, readable by the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
+}
+
+/// The `count` headers of an answer, copied. Their bytes are a server's: what is not UTF-8 is no error of the caller's.
+///
+/// # Safety
+/// `names` and `values` each point to `count` pointers (or `count` is 0), and each of these is NULL or points to a
+/// NUL-terminated string; nobody changes any of it during the call.
+pub unsafe fn headers(
+    names: *const *const c_char,
+    values: *const *const c_char,
+    count: usize,
+) -> Result<Vec<Header>, Error> {
+    // SAFETY: by the caller's promise.
+    let (names, values) = unsafe { (texts("header_names", names, count)?, texts("header_values", values, count)?) };
+    let one = |(at, (name, value)): (usize, (&*const c_char, &*const c_char))| {
+        if name.is_null() || value.is_null() {
+            let which = if name.is_null() { "header_names" } else { "header_values" };
+            return Err(argument(format!("{which}[{at}] is NULL; pass a NUL-terminated string")));
+        }
+        // SAFETY: not NULL, and NUL-terminated by the caller's promise.
+        let (name, value) = unsafe { (CStr::from_ptr(*name), CStr::from_ptr(*value)) };
+        Ok((name.to_string_lossy().into_owned(), value.to_bytes().to_vec()))
+    };
+    names.iter().zip(values).enumerate().map(one).collect()
+}
+
+/// # Safety
+/// As for [`headers`].
+unsafe fn texts<'a>(name: &str, texts: *const *const c_char, count: usize) -> Result<&'a [*const c_char], Error> {
+    check_length(name, texts.is_null(), count)?;
+    check_length(name, texts.is_null(), count.saturating_mul(size_of::<*const c_char>()))?;
+    if count == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: not NULL, at most isize::MAX bytes, readable by the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(texts, count) })
 }
 
 /// A buffer of `len` bytes to be filled during the call.

@@ -46,6 +46,7 @@ static char *json_out;
 static size_t len_out;
 static x402_client *client_out;
 static x402_response *response_out;
+static x402_payment *payment_out;
 static uint8_t byte;
 
 typedef x402_status call(void *handle, x402_error **error);
@@ -72,6 +73,8 @@ CALL(client_send, x402_client_send(handle, live[REQUEST], &response_out, error))
 CALL(client_send_request, x402_client_send(live[CLIENT], handle, &response_out, error))
 CALL(client_quote_json, x402_client_quote_json(handle, live[REQUEST], &json_out, error))
 CALL(client_quote_json_request, x402_client_quote_json(live[CLIENT], handle, &json_out, error))
+CALL(client_pay, x402_client_pay(handle, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(payment_settle, x402_payment_settle(handle, 200, NULL, NULL, 0, error))
 CALL(request_header, x402_request_header(handle, "X-Name", "value", error))
 CALL(request_body_bytes, x402_request_body_bytes(handle, &byte, 1, error))
 CALL(request_body_file, x402_request_body_file(handle, "/dev/null", error))
@@ -108,6 +111,8 @@ static const struct {
     {"client_send, its request", REQUEST, client_send_request},
     {"client_quote_json", CLIENT, client_quote_json},
     {"client_quote_json, its request", REQUEST, client_quote_json_request},
+    {"client_pay", CLIENT, client_pay},
+    {"payment_settle", PAYMENT, payment_settle},
     {"request_header", REQUEST, request_header},
     {"request_body_bytes", REQUEST, request_body_bytes},
     {"request_body_file", REQUEST, request_body_file},
@@ -145,6 +150,9 @@ GETTER(payment_payee, x402_payment_payee(handle) == NULL)
 GETTER(payment_transaction, x402_payment_transaction(handle) == NULL)
 GETTER(payment_refusal, x402_payment_refusal(handle) == NULL)
 GETTER(payment_json, x402_payment_json(handle) == NULL)
+GETTER(payment_money, x402_payment_money(handle) == X402_MONEY_UNKNOWN)
+GETTER(payment_header_name, x402_payment_header_name(handle) == NULL)
+GETTER(payment_header_value, x402_payment_header_value(handle) == NULL)
 GETTER(request_cancel, x402_request_cancel(handle) == X402_ERROR_HANDLE)
 
 static const struct {
@@ -171,6 +179,9 @@ static const struct {
     {"payment_transaction", PAYMENT, payment_transaction},
     {"payment_refusal", PAYMENT, payment_refusal},
     {"payment_json", PAYMENT, payment_json},
+    {"payment_money", PAYMENT, payment_money},
+    {"payment_header_name", PAYMENT, payment_header_name},
+    {"payment_header_value", PAYMENT, payment_header_value},
     {"request_cancel", REQUEST, request_cancel},
 };
 
@@ -203,6 +214,7 @@ static void poison(void)
     len_out = 77;
     client_out = live[CLIENT];
     response_out = live[RESPONSE];
+    payment_out = live[PAYMENT];
 }
 
 /* Each output is as it was, or cleared: never half an answer. */
@@ -210,7 +222,8 @@ static int outputs_are_clear(void)
 {
     return (!text_out || text_out == POISON) && (!text_out2 || text_out2 == POISON) && (!data_out || data_out == &byte) &&
            (!json_out || json_out == (char *)&byte) && (!len_out || len_out == 77) &&
-           (!client_out || client_out == live[CLIENT]) && (!response_out || response_out == live[RESPONSE]);
+           (!client_out || client_out == live[CLIENT]) && (!response_out || response_out == live[RESPONSE]) &&
+           (!payment_out || payment_out == live[PAYMENT]);
 }
 
 static void wrong_handles_are_refused(void)
@@ -248,6 +261,7 @@ static void free_refuses_what_is_not_its_own(void)
             case CLIENT: x402_client_free(wrong[w]); break;
             case REQUEST: x402_request_free(wrong[w]); break;
             case RESPONSE: x402_response_free(wrong[w]); break;
+            case PAYMENT: x402_payment_free(wrong[w]); break;
             default: break;
             }
         }
@@ -370,6 +384,41 @@ static void requests_and_responses_refuse(void)
     EXPECT(X402_ERROR_ARGUMENT, x402_response_read_all(response, 1, &data, NULL, &error));
 }
 
+#define PAY(names, values, count, body, len)                                                                           \
+    x402_client_pay(client, "GET", "https://a/", 402, names, values, count, body, len, &payment, &error)
+
+static void payments_refuse(void)
+{
+    x402_error *error = NULL;
+    x402_payment *payment;
+    void *client = live[CLIENT], *borrowed = live[PAYMENT];
+    const char *const texts[] = {"PAYMENT-REQUIRED", "e30="}, *const holed[] = {"a", NULL};
+    const char *const bytes[] = {"\xff", "\xfe"};
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, NULL, "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", NULL, 402, NULL, NULL, 0, NULL, 0, &payment, &error));
+    EXPECT(X402_ERROR_METHOD, x402_client_pay(client, "", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));
+    EXPECT(X402_ERROR_URL, x402_client_pay(client, "GET", "a", 402, NULL, NULL, 0, NULL, 0, &payment, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", "https://a/", 200, NULL, NULL, 0, NULL, 0, &payment, &error));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(NULL, texts, 1, NULL, 0));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(texts, NULL, 1, NULL, 0));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(holed, texts, 2, NULL, 0));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(texts, holed, 2, NULL, 0));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(texts, texts, SIZE_MAX, NULL, 0));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(texts, texts, SIZE_MAX / 4, NULL, 0));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(NULL, NULL, 0, NULL, 1));
+    EXPECT(X402_ERROR_ARGUMENT, PAY(NULL, NULL, 0, &byte, SIZE_MAX));
+    EXPECT(X402_ERROR_CHALLENGE, PAY(bytes, bytes, 2, &byte, 1));
+    CHECK(payment == NULL, "a handle output is NULL after a failure");
+    /* A borrowed payment has no header, is not settled, and does not end before its response. */
+    CHECK(x402_payment_header_name(borrowed) == NULL && x402_payment_header_value(borrowed) == NULL, "no header");
+    EXPECT(X402_ERROR_ARGUMENT, x402_payment_settle(borrowed, 200, NULL, NULL, 0, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_payment_settle(borrowed, 200, NULL, texts, 1, &error));
+    x402_payment_free(borrowed);
+    CHECK(x402_payment_money(borrowed) == X402_MONEY_PAID, "still there");
+    SAME_TEXT(x402_payment_amount(borrowed), "10000");
+}
+
 /* ---- */
 
 static void make_all(const server *server, void *made[NOUNS])
@@ -419,6 +468,7 @@ int main(void)
     wallets_and_policies_refuse();
     configs_and_clients_refuse();
     requests_and_responses_refuse();
+    payments_refuse();
     SAME_TEXT(x402_status_name(X402_ERROR_HANDLE), "X402_ERROR_HANDLE");
     SAME_TEXT(x402_status_name((x402_status)-5), "X402_ERROR_?");
     free_all(live);

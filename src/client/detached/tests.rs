@@ -1,0 +1,196 @@
+//! Payments without our sockets: what is signed and what is not, what counts, and what an answer makes of it.
+
+use super::*;
+use crate::client::Config;
+use crate::error::Money;
+use crate::policy::Policy;
+use crate::wallet::Wallet;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use std::sync::Mutex;
+
+const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const URL: &str = "https://api.example/report?key=hidden";
+
+fn client_with(config: impl FnOnce(&mut Config), policy: impl FnOnce(&mut Policy)) -> Client {
+    let (mut wallet, mut rules, mut all) = (Wallet::new(), Policy::new().unwrap(), Config::new().unwrap());
+    wallet.add_evm_key(KEY).unwrap();
+    policy(&mut rules);
+    all.wallet(&wallet);
+    all.policy(&rules);
+    config(&mut all);
+    Client::new(&all).unwrap()
+}
+
+fn client() -> Client {
+    client_with(|_| {}, |_| {})
+}
+
+fn header(name: &str, value: &Value) -> Header {
+    (name.to_string(), BASE64.encode(value.to_string()).into_bytes())
+}
+
+fn offer(amount: &str) -> Value {
+    json!({"scheme": "exact", "network": "eip155:84532", "amount": amount, "payTo":
+        "0x209693Bc6afc0C5328bA36FaF03C514EF312287C", "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+        "maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2"}})
+}
+
+fn asking(accepts: Value) -> Vec<Header> {
+    let resource = json!({"url": URL});
+    vec![header("Payment-Required", &json!({"x402Version": 2, "resource": resource, "accepts": accepts}))]
+}
+
+fn receipt(success: bool) -> Header {
+    let reason = if success { Value::Null } else { "insufficient_funds".into() };
+    let value = json!({"success": success, "transaction": if success { "0xabc" } else { "" }, "network": "eip155:84532",
+        "errorReason": reason});
+    header("PAYMENT-RESPONSE", &value)
+}
+
+fn pay(client: &Client, headers: &[Header]) -> Result<Detached, Failure> {
+    client.pay("GET", URL, 402, headers, b"")
+}
+
+/// The failure's status, its money, and the whole refusal.
+fn refused(outcome: Result<Detached, Failure>) -> (Status, Money, String) {
+    let failure = outcome.unwrap_err();
+    assert_eq!(failure.error.money, failure.payment.as_ref().map_or(Money::None, Payment::money));
+    let refusal = failure.payment.map(|payment| payment.refusal().to_string()).unwrap_or_default();
+    (failure.error.status, failure.error.money, refusal)
+}
+
+#[test]
+fn a_payment_is_unknown_until_its_answer_is_read_and_paid_by_a_receipt_alone() {
+    let client = client();
+    for (status, headers, money, transaction) in [
+        (200, vec![receipt(true)], Money::Paid, "0xabc"),
+        (500, vec![receipt(true)], Money::Paid, "0xabc"),
+        (200, vec![], Money::Unknown, ""),
+        (200, vec![("payment-response".to_string(), b"%%%".to_vec())], Money::Unknown, ""),
+        (402, vec![receipt(false)], Money::Unknown, ""),
+        (502, vec![], Money::Unknown, ""),
+    ] {
+        let mut payment = pay(&client, &asking(json!([offer("10000")]))).unwrap();
+        assert_eq!((payment.payment().money(), payment.payment().amount()), (Money::Unknown, "10000"));
+        assert_eq!(payment.header().unwrap().0, "PAYMENT-SIGNATURE");
+        let settled = payment.settle(status, &headers).unwrap();
+        assert_eq!((settled.money(), settled.transaction()), (money, transaction), "{status} {headers:?}");
+        assert!(payment.header().is_none());
+    }
+}
+
+#[test]
+fn what_the_server_says_of_a_payment_is_kept() {
+    let client = client();
+    let mut payment = pay(&client, &asking(json!([offer("10000")]))).unwrap();
+    let again = header("PAYMENT-REQUIRED", &json!({"x402Version": 2, "error": "nonce_used", "accepts": []}));
+    assert_eq!(payment.settle(402, &[again]).unwrap().refusal(), "nonce_used");
+    let mut payment = pay(&client, &asking(json!([offer("10000")]))).unwrap();
+    assert_eq!(payment.settle(402, &[receipt(false)]).unwrap().refusal(), "insufficient_funds");
+}
+
+#[test]
+fn an_answer_is_read_once_and_no_interim_one_is_it() {
+    let mut payment = pay(&client(), &asking(json!([offer("10000")]))).unwrap();
+    for status in [0, 100, 103, 1000] {
+        let error = payment.settle(status, &[receipt(true)]).unwrap_err();
+        assert_eq!((error.status, error.money), (Status::Argument, Money::Unknown), "{status}");
+    }
+    assert_eq!(payment.settle(200, &[receipt(true)]).unwrap().money(), Money::Paid);
+    let error = payment.settle(402, &[receipt(false)]).unwrap_err();
+    assert_eq!((error.status, error.money), (Status::Argument, Money::Paid));
+    assert_eq!(payment.payment().money(), Money::Paid);
+}
+
+#[test]
+fn nothing_is_signed_where_nothing_may_be_paid() {
+    let terms = asking(json!([offer("10000")]));
+    let twice = [terms.clone(), terms.clone()].concat();
+    let bad = vec![("payment-required".to_string(), b"!".to_vec())];
+    let cases = [
+        ("policy", asking(json!([offer("1000001"), offer("2000000")])), Status::Refused, Money::Refused),
+        ("no offer", asking(json!([])), Status::Refused, Money::Refused),
+        ("an offer that is malformed", asking(json!([offer("1e4")])), Status::Refused, Money::Refused),
+        ("two challenges", twice, Status::Challenge, Money::Refused),
+        ("no challenge", vec![], Status::Challenge, Money::None),
+        ("a broken challenge", bad, Status::Challenge, Money::Refused),
+        ("an answer to a payment", [terms.clone(), vec![receipt(false)]].concat(), Status::Refused, Money::Refused),
+    ];
+    let client = client_with(|_| {}, |policy| policy.budget("all", 0, "0.01 USD").unwrap());
+    for (what, headers, status, money) in cases {
+        let (got, got_money, refusal) = refused(pay(&client, &headers));
+        assert_eq!((got, got_money), (status, money), "{what}: {refusal}");
+        assert!(!refusal.is_empty(), "{what}");
+        assert_eq!(refusal.lines().count(), if what == "policy" { 2 } else { 1 }, "{what}: {refusal}");
+    }
+    assert_eq!(refused(client.pay("GET", URL, 200, &terms, b"")).0, Status::Argument);
+    assert_eq!(refused(client.pay("GET", "ftp://x/", 402, &terms, b"")).0, Status::Url);
+    assert_eq!(refused(client.pay("G T", URL, 402, &terms, b"")).0, Status::Method);
+    // None of these took anything from a budget that is enough for one payment.
+    assert!(pay(&client, &terms).is_ok());
+}
+
+#[test]
+fn the_channel_is_judged_by_the_url_alone() {
+    let terms = asking(json!([offer("10000")]));
+    let through = |key: &'static str, value: &'static str| client_with(move |c| c.set(key, value).unwrap(), |_| {});
+    let plain = client();
+    assert!(plain.pay("GET", "http://127.0.0.1:1/", 402, &terms, b"").is_ok());
+    assert!(plain.pay("GET", "http://[::1]/", 402, &terms, b"").is_ok());
+    for (client, url) in [
+        (plain, "http://api.example/"),
+        // Neither says anything of how the caller's own client got there.
+        (through("unix_socket", "/run/x.sock"), "http://api.example/"),
+        (through("proxy", "http://127.0.0.1:1"), "http://127.0.0.1:2/"),
+    ] {
+        let (status, _, refusal) = refused(client.pay("GET", url, 402, &terms, b""));
+        assert_eq!(status, Status::Refused, "{url}");
+        assert!(refusal.contains("plain http"), "{url}: {refusal}");
+    }
+}
+
+#[test]
+fn a_payment_that_is_let_go_counts_and_says_so() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&lines);
+    let client = client_with(
+        move |config| {
+            config.log(Arc::new(move |level, line: &str| log.lock().unwrap().push((level, line.to_string()))))
+        },
+        |policy| policy.budget("all", 0, "0.02 USD").unwrap(),
+    );
+    let terms = asking(json!([offer("10000")]));
+    let first = pay(&client, &terms).unwrap();
+    let value = first.header().unwrap().1.to_string();
+    let record = format!("{first:?} {}", first.payment().json());
+    drop(first);
+    pay(&client, &terms).unwrap().settle(402, &[receipt(false)]).unwrap();
+    let (status, money, refusal) = refused(pay(&client, &terms));
+    assert_eq!((status, money), (Status::Refused, Money::Refused));
+    assert!(refusal.contains("budget"), "{refusal}");
+    let lines = lines.lock().unwrap();
+    assert!(lines.iter().any(|(level, line)| *level == 2 && line.contains("let go")), "{lines:?}");
+    let told = format!("{record} {lines:?}");
+    let decoded: Value = serde_json::from_slice(&BASE64.decode(&value).unwrap()).unwrap();
+    let signature = decoded["payload"]["signature"].as_str().unwrap();
+    let nonce = decoded["payload"]["authorization"]["nonce"].as_str().unwrap();
+    for secret in [&value, signature, nonce, "hidden"] {
+        assert!(!told.contains(secret), "{secret} in {told}");
+    }
+}
+
+#[test]
+fn a_version_1_server_is_paid_by_its_body() {
+    let mut offer = offer("10000");
+    let members = offer.as_object_mut().unwrap();
+    let amount = members.remove("amount").unwrap();
+    members.extend([("maxAmountRequired".to_string(), amount), ("network".to_string(), "base-sepolia".into())]);
+    members.extend([("resource".to_string(), URL.into()), ("description".to_string(), "".into())]);
+    let body = json!({"x402Version": 1, "error": "pay", "accepts": [offer]}).to_string();
+    let mut payment = client().pay("POST", URL, 402, &[], body.as_bytes()).unwrap();
+    assert_eq!(payment.header().unwrap().0, "X-PAYMENT");
+    let (_, value) = receipt(true);
+    assert_eq!(payment.settle(200, &[("X-Payment-Response".into(), value)]).unwrap().money(), Money::Paid);
+}

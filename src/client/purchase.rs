@@ -1,0 +1,93 @@
+//! The part of a call that is about money: who asks, the terms, the signature, and what the answer says of it.
+//!
+//! Owns what is the same whether the library's own loop sends the request or the caller's HTTP client does, so
+//! that the two cannot come to judge one server differently. Knows URLs and heads; sends nothing.
+
+use super::Inner;
+use super::redirect;
+use super::request::Header;
+use super::response::first_header;
+use crate::error::printable;
+use crate::payer::{Authorized, Declined, Payment, Quoted};
+use crate::policy::Asker;
+use crate::protocol::{Challenge, ChallengeError, Receipt};
+use std::borrow::Cow;
+use url::{Host, Url};
+
+/// Headers that carry a receipt (x402 v2, v1).
+pub(super) const RECEIPT_HEADER_NAMES: [&str; 2] = ["payment-response", "x-payment-response"];
+
+impl Inner {
+    /// Who asks when `url` answers 402, as far as the URL says it.
+    pub(super) fn asker(&self, url: &Url, method: &str) -> Asker {
+        let unix = url.scheme() == redirect::UNIX_SCHEME;
+        Asker {
+            host: url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_ascii_lowercase(),
+            port: url.port_or_known_default().unwrap_or(0),
+            https: url.scheme() == "https",
+            loopback: unix || (is_loopback(url) && !self.transport.uses_proxy(url)),
+            redirected_from: None,
+            method: method.to_string(),
+            url: url.to_string(),
+        }
+    }
+
+    /// Reserves, then signs.
+    pub(super) fn sign(&self, quoted: Quoted, url: &Url) -> Result<Authorized, Declined> {
+        let reserved = quoted.reserve(&self.ledger)?;
+        let authorized = reserved.authorize(&self.wallet, &self.world)?;
+        let payment = authorized.payment();
+        self.log(3, || {
+            let (amount, network) = (payment.amount(), payment.network());
+            format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), logged_url(url))
+        });
+        Ok(authorized)
+    }
+}
+
+/// The terms in the headers and the body of a 402.
+pub(super) fn terms(headers: &[Header], body: &[u8]) -> Result<Challenge, ChallengeError> {
+    // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
+    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("payment-required"));
+    let Some((_, first)) = lines.next() else { return Challenge::parse(None, body) };
+    let mut list = Cow::Borrowed(first.as_slice());
+    for (_, line) in lines {
+        list.to_mut().extend([b", ", line.as_slice()].concat());
+    }
+    Challenge::parse(Some(&list), body)
+}
+
+/// What the head of the answer to a payment says of it.
+pub(super) fn answered(authorized: Authorized, status: u16, headers: &[Header]) -> Payment {
+    let [receipt, receipt_v1] = RECEIPT_HEADER_NAMES.map(|name| first_header(headers, name));
+    let receipt = Receipt::parse(receipt, receipt_v1);
+    authorized.send().answered(status, receipt.map(|receipt| receipt.map_err(|problem| problem.to_string())))
+}
+
+/// Whether an answer of this status may hold terms once more, with the server's word on the payment in them.
+pub(super) fn may_hold_terms(status: u16) -> bool {
+    status == 402 || status == 412
+}
+
+/// The payment with what the terms beside it say: why the server turned it down.
+pub(super) fn with_terms(payment: Payment, terms: Result<Challenge, ChallengeError>) -> Payment {
+    match terms.ok().and_then(|challenge| challenge.error) {
+        Some(said) => payment.with_server_error(&said),
+        None => payment,
+    }
+}
+
+/// Without the query, where callers put keys.
+pub(super) fn logged_url(url: &Url) -> String {
+    format!("{}{}", redirect::origin(url), printable(url.path()))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        // Names below localhost are left to the resolver by some systems, so they may be anyone's.
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

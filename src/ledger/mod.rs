@@ -98,7 +98,8 @@ impl Account {
         match &self.budget.limit {
             Price::Usd(_) => {
                 let asset = known_asset(&intent.network, &intent.asset)?;
-                Usd::of(asset, &intent.amount).map(|usd| Quantity(usd.to_units()))
+                // More dollars than can be counted count as the most there can be.
+                Some(Usd::of(asset, &intent.amount).map_or(Quantity(Amount::MAX), |usd| Quantity(usd.to_units())))
             }
             limit => limit.is_in(&intent.network, &intent.asset).then_some(Quantity(intent.amount)),
         }

@@ -278,6 +278,19 @@ pub fn printable_claim(text: &str) -> String {
     printable(&out)
 }
 
+/// The same JSON with every character that [`printable`] would replace written as an escape: serde leaves DEL, the C1
+/// controls and the overrides of direction as they are, and a terminal obeys them. Outside of strings JSON has none.
+pub fn printable_json(json: String) -> String {
+    if !json.chars().any(|c| c.is_control() || is_direction_override(c)) {
+        return json;
+    }
+    let escape = |c: char| match c {
+        _ if c.is_control() || is_direction_override(c) => format!("\\u{:04x}", u32::from(c)),
+        _ => c.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
 /// Characters that make a terminal show a text in another order than it is stored.
 fn is_direction_override(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -291,6 +304,15 @@ mod tests {
     fn texts_from_outside_are_bounded_and_hold_no_controls() {
         assert_eq!(printable("a\u{1b}[31m\u{202e}b"), "a\u{fffd}[31m\u{fffd}b");
         assert_eq!(printable(&"x".repeat(500)).chars().count(), 121);
+    }
+
+    #[test]
+    fn json_with_controls_escaped_is_the_same_json() {
+        let json = serde_json::json!({"a": "\u{9b}31m\u{7f}\u{202e}\n\u{1b}é"}).to_string();
+        let shown = printable_json(json.clone());
+        assert!(!shown.chars().any(|c| c.is_control() || is_direction_override(c)), "{shown}");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&shown), read(&json));
     }
 
     #[test]

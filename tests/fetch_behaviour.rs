@@ -49,8 +49,9 @@ fn paywall(paid: Value) -> Value {
     json!({"terms": {}, "paid": [paid]})
 }
 
-/// Headers that any HTTP client adds, and one that only means something in a browser.
-const NOT_COMPARED: [&str; 7] = [
+/// Headers that any HTTP client adds, one that only means something in a browser, and ours that keeps a paid exchange out
+/// of shared caches.
+const NOT_COMPARED: [&str; 8] = [
     "host",
     "user-agent",
     "accept",
@@ -58,6 +59,7 @@ const NOT_COMPARED: [&str; 7] = [
     "content-length",
     "transfer-encoding",
     "access-control-expose-headers",
+    "cache-control",
 ];
 
 fn table() -> Vec<Exchange> {

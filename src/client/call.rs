@@ -12,8 +12,13 @@ use super::settings::{ExpectContinue, Settings};
 use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
+<<<<<<< HEAD
 use crate::error::{Error, Money, Retry, Status};
 use crate::payer::{self, Authorized, Declined, Identity};
+=======
+use crate::error::{Error, Money, Retry, Status, printable};
+use crate::payer::{self, Authorized, Declined};
+>>>>>>> main
 use crate::policy::Asker;
 use crate::protocol::PAYMENT_HEADER_NAMES;
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
@@ -143,6 +148,7 @@ impl<'a> Call<'a> {
 
     /// Reads a 402 and keeps it.
     pub fn hold(&self, answer: Answer) -> Result<Held, Failure> {
+        self.warn_of_cache("the 402", &answer.headers);
         Ok(Held::read(answer, self.shown_url())?)
     }
 
@@ -213,6 +219,11 @@ impl<'a> Call<'a> {
 
     /// Reads what the server says of the payment.
     fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
+<<<<<<< HEAD
+=======
+        let payment = purchase::answered(authorized, answer.status, &answer.headers);
+        self.warn_of_cache("the answer to the payment", &answer.headers);
+>>>>>>> main
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         let status = answer.status;
         if !purchase::may_hold_terms(status) {
@@ -233,6 +244,16 @@ impl<'a> Call<'a> {
         let said = purchase::said(held.challenge());
         let payment = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok(held.into_response(payment))
+    }
+
+    /// Terms or goods that a cache gave are not the server's word of now.
+    fn warn_of_cache(&self, what: &str, headers: &[Header]) {
+        if let Some(age) = first_header(headers, "age") {
+            self.inner.log(2, || {
+                let age = printable(&String::from_utf8_lossy(age));
+                format!("{what} of {} comes from a cache (Age: {age})", self.logged_url())
+            });
+        }
     }
 
     pub fn response(&self, answer: Answer) -> Response {
@@ -454,11 +475,15 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
     headers
 }
 
-/// The headers with the payment in place of any the caller set.
+/// The headers with the payment in place of any the caller set. A shared cache knows nothing of payment headers: it
+/// would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4, §5.2.1.5).
 fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
-    let mut paid = Vec::with_capacity(headers.len() + 1);
+    let mut paid = Vec::with_capacity(headers.len() + 2);
     paid.extend(headers.iter().filter(|(name, _)| !own(name)).cloned());
+    if first_header(&paid, "cache-control").is_none() {
+        paid.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
+    }
     paid.push(payment);
     paid
 }

@@ -3,7 +3,11 @@
 //! Owns the texts that outlive the call and the JSON made of them. Holds nothing that could be presented
 //! again: no signature, no nonce, no payment header.
 
+<<<<<<< HEAD
 use crate::error::{Error, Money, Retry, printable, printable_claim};
+=======
+use crate::error::{Money, Retry, printable, printable_claim, printable_json};
+>>>>>>> main
 use crate::money::{Usd, known_asset};
 use crate::payer::Refusal;
 use crate::protocol::{Offer, Receipt};
@@ -58,10 +62,11 @@ impl Payment {
         let mut facts = Facts { refusal: text, money, retry: Retry::Safe, ..Facts::default() };
         if let Some(offer) = offer {
             facts.amount = offer.amount.to_string();
-            facts.asset = offer.asset.clone();
+            // Nobody has checked these texts of the server's.
+            facts.asset = printable(&offer.asset);
             facts.network = offer.network.to_string();
-            facts.payee = offer.payee.clone();
-            facts.scheme = offer.scheme.clone();
+            facts.payee = printable(&offer.payee);
+            facts.scheme = printable(&offer.scheme);
         }
         facts.refusals = refusals.iter().map(Refusal::to_json).collect();
         Payment(Arc::new(facts))
@@ -70,7 +75,7 @@ impl Payment {
     pub(super) fn settled(self, receipt: Receipt) -> Self {
         let receipt_json = serde_json::from_str(receipt.raw.get()).ok();
         self.with(|facts| {
-            facts.transaction = receipt.transaction;
+            facts.transaction = printable(&receipt.transaction);
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
             facts.receipt = receipt_json;
@@ -90,7 +95,7 @@ impl Payment {
             "errorMessage": message,
         });
         self.with(|facts| {
-            facts.transaction = receipt.transaction;
+            facts.transaction = printable(&receipt.transaction);
             facts.note = format!("the server says that settlement failed: {why}");
             facts.refusal = why;
             facts.receipt = Some(receipt_json);
@@ -166,7 +171,7 @@ impl Payment {
     }
 
     pub fn json(&self) -> &str {
-        self.0.json.get_or_init(|| self.0.to_json().to_string())
+        self.0.json.get_or_init(|| printable_json(self.0.to_json().to_string()))
     }
 
     pub fn money(&self) -> Money {

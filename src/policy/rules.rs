@@ -124,21 +124,23 @@ impl Policy {
                 };
             }
         }
-        let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
         let limit = self.max_per_payment.iter().find_map(|limit| match limit {
             Price::Usd(usd) => Some(usd),
             Price::Asset { .. } => None,
         });
-        match (usd, limit) {
-            (Some(usd), Some(limit)) if usd <= *limit => Ok(()),
-            (Some(usd), Some(limit)) => {
-                Err(format!("the offer asks {usd} USD and max_per_payment allows {limit} USD a payment"))
-            }
-            _ => {
-                let shown = printable(&asset_text(offer));
-                Err(format!("no limit is set for the asset {shown}; set max_per_payment \"<atomic units> {shown}\""))
-            }
-        }
+        let (Some(asset), Some(limit)) = (known_asset(&offer.network, &offer.asset), limit) else {
+            let shown = printable(&asset_text(offer));
+            return Err(format!(
+                "no limit is set for the asset {shown}; set max_per_payment \"<atomic units> {shown}\""
+            ));
+        };
+        let asked = match Usd::of(asset, &offer.amount) {
+            Some(usd) if usd <= *limit => return Ok(()),
+            Some(usd) => format!("{usd} USD"),
+            // More dollars than can be counted.
+            None => format!("{} atomic units", offer.amount),
+        };
+        Err(format!("the offer asks {asked} and max_per_payment allows {limit} USD a payment"))
     }
 
     /// An asset without a dollar value needs a budget in its own units: no other budget would count it.

@@ -62,6 +62,9 @@ pub fn render(answer: &Answer, status: u16, facts: &Facts<'_>) -> Wire {
     if answer.head_padding_bytes > 0 {
         line("X-Padding", &"x".repeat(answer.head_padding_bytes));
     }
+    for number in 0..answer.header_lines {
+        line(&format!("X-{number}"), "x");
+    }
     if let Some(coding) = answer.coding {
         line("Content-Encoding", if coding == Coding::Deflate { "deflate" } else { "gzip" });
     }

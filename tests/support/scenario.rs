@@ -157,6 +157,8 @@ pub struct Answer {
     pub close: Option<Close>,
     /// A header of this many bytes more.
     pub head_padding_bytes: usize,
+    /// So many short headers more.
+    pub header_lines: usize,
 }
 
 /// Bytes of a body. `Hash` and `Count` tell about the request's body, `Echo` is it.

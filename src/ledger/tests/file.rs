@@ -261,3 +261,27 @@ impl Bench {
         self.ledger.reserve(order)
     }
 }
+
+/// What a reservation and its outcome cost, and over which store; `strace -c -e fdatasync,fsync` counts the waits.
+#[test]
+#[ignore = "a measurement"]
+fn price_of_a_reservation() {
+    let rounds: u32 = 1000;
+    for path in [None, std::env::var("X402_LEDGER_PRICE_DIR").ok().map(|folder| PathBuf::from(folder).join("ledger"))] {
+        let ledger = Ledger::open(path.as_deref()).unwrap();
+        let bench = Bench { ledger, budgets: vec![budget(Scope::All, 0, "1000 USD")], _folder: None };
+        let (mut reserving, mut closing) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+        for round in 0..rounds {
+            let purchase = Purchase { id: format!("{round}"), named: false };
+            let begun = std::time::Instant::now();
+            let grant = bench.order(intent("1", "a", NOW_S), Some(&purchase), RetryRule::Proven).unwrap();
+            reserving += begun.elapsed();
+            let Grant::New(mut reservation) = grant else { panic!() };
+            reservation.commit();
+            let begun = std::time::Instant::now();
+            reservation.paid("0xabc").unwrap();
+            closing += begun.elapsed();
+        }
+        println!("{path:?}: reserve {:?}, outcome {:?}", reserving / rounds, closing / rounds);
+    }
+}

@@ -12,13 +12,8 @@ use super::settings::{ExpectContinue, Settings};
 use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
-<<<<<<< HEAD
-use crate::error::{Error, Money, Retry, Status};
-use crate::payer::{self, Authorized, Declined, Identity};
-=======
 use crate::error::{Error, Money, Retry, Status, printable};
-use crate::payer::{self, Authorized, Declined};
->>>>>>> main
+use crate::payer::{self, Authorized, Declined, Identity};
 use crate::policy::Asker;
 use crate::protocol::PAYMENT_HEADER_NAMES;
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
@@ -219,11 +214,7 @@ impl<'a> Call<'a> {
 
     /// Reads what the server says of the payment.
     fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
-<<<<<<< HEAD
-=======
-        let payment = purchase::answered(authorized, answer.status, &answer.headers);
         self.warn_of_cache("the answer to the payment", &answer.headers);
->>>>>>> main
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         let status = answer.status;
         if !purchase::may_hold_terms(status) {

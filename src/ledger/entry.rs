@@ -5,6 +5,7 @@
 //! the very same bytes, and a ledger that is copied or read by a stranger holds nothing that can be presented
 //! without the key.
 
+use crate::error::printable;
 use crate::money::{Amount, KnownAsset, Network, Scope, known_asset};
 use serde_json::{Value, json};
 use std::fmt;
@@ -157,15 +158,15 @@ impl Entry {
             "in_flight": in_flight,
             "at_s": self.at_s,
             "host": self.host,
-            "payee": self.payee,
-            "unit": self.unit,
+            "payee": printable(&self.payee),
+            "unit": printable(&self.unit),
             "amount": self.amount.to_string(),
             "usd": usd.map(|usd| usd.to_string()),
             "payer": self.payer,
             "valid_before_s": self.valid_before_s,
             "named": self.named,
             "turned_down": self.refusal != TurnedDown::No,
-            "transaction": self.transaction,
+            "transaction": printable(&self.transaction),
         })
     }
 }

@@ -96,7 +96,6 @@ impl Ledger {
         Arc::new(Ledger(Store::Memory(Memory::default())))
     }
 
-<<<<<<< HEAD
     /// Whether `intent` fits the budgets now; holds nothing.
     pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
         match &self.0 {
@@ -129,16 +128,6 @@ impl Ledger {
         Ok(match booked {
             Booked::New(id) => {
                 Grant::New(Reservation { ledger: Arc::clone(self), id, hold: Hold::Unsigned, open: true })
-=======
-impl Account {
-    /// The intent in this budget's unit; `None` where the budget does not count it.
-    fn quantity(&self, intent: &Intent) -> Option<Quantity> {
-        match &self.budget.limit {
-            Price::Usd(_) => {
-                let asset = known_asset(&intent.network, &intent.asset)?;
-                // More dollars than can be counted count as the most there can be.
-                Some(Usd::of(asset, &intent.amount).map_or(Quantity(Amount::MAX), |usd| Quantity(usd.to_units())))
->>>>>>> main
             }
             Booked::Standing(standing) => {
                 let (reservation, recipe) = self.again(standing);

@@ -3,11 +3,7 @@
 //! Owns the texts that outlive the call and the JSON made of them. Holds nothing that could be presented
 //! again: no signature, no nonce, no payment header.
 
-<<<<<<< HEAD
-use crate::error::{Error, Money, Retry, printable, printable_claim};
-=======
-use crate::error::{Money, Retry, printable, printable_claim, printable_json};
->>>>>>> main
+use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
 use crate::money::{Usd, known_asset};
 use crate::payer::Refusal;
 use crate::protocol::{Offer, Receipt};

@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x402::client::{Client, Config, Failure, Request, Response};
 use x402::error::{Error, Money, Status};
-use x402::ledger::Ledger;
-use x402::payer::{self, Means, Payment};
+use x402::ledger::{Ledger, RetryRule};
+use x402::payer::{self, Identity, Means, Payment};
 use x402::policy::{Asker, Policy};
 use x402::protocol::Challenge;
 use x402::wallet::Wallet;
@@ -141,13 +141,14 @@ pub fn one_transfer_and_no_approval() -> Seen {
         url: "https://shop.example/".into(),
     };
     let (wallet, policy) = (wallet(), Policy::new().unwrap());
-    let ledger = Ledger::in_memory(policy.budgets());
+    let ledger = Ledger::in_memory();
     // Randomness for one nonce: a second signature would have none.
     let clock = Box::new(ManualClock::at(now_s()));
     let world = World { clock, entropy: Box::new(FixedEntropy::new([7; 32])) };
     let means = Means { wallet: &wallet, policy: &policy, ledger: &ledger, world: &world };
     let quoted = payer::quote(challenge, &asker, &means).unwrap();
-    let authorized = quoted.reserve(&ledger).unwrap().authorize(&wallet, &world).unwrap();
+    let identity = Identity { purchase: None, rule: RetryRule::Proven };
+    let authorized = quoted.reserve(identity, &means).ok().unwrap().authorize(&wallet).unwrap();
     let sent: Value = serde_json::from_slice(&BASE64.decode(authorized.header().1).unwrap()).unwrap();
     let mut seen = Seen { signatures: 1, ..Seen::default() };
     let payload = sent["payload"].as_object().unwrap();

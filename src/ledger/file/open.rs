@@ -71,12 +71,14 @@ fn prepare(connection: &mut Connection, shown: &str) -> Result<(), Error> {
 }
 
 /// Another program's database, or a later version's ledger, is not touched.
-fn check_identity(connection: &Connection, shown: &str) -> Result<(), Error> {
+fn check_identity(connection: &mut Connection, shown: &str) -> Result<(), Error> {
     let failed = |cause| fault(shown, "open", cause);
-    let application = pragma_number(connection, "application_id").map_err(failed)?;
-    let version = pragma_number(connection, "user_version").map_err(failed)?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    // One snapshot: another process may be making this very ledger now.
+    let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(failed)?;
+    let tables: i64 = snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let application = pragma_number(&snapshot, "application_id").map_err(failed)?;
+    let version = pragma_number(&snapshot, "user_version").map_err(failed)?;
+    drop(snapshot);
     if application != APPLICATION_ID && (application, version, tables) != (0, 0, 0) {
         let message = format!("the ledger {shown} is another program's database; give the path of a new file");
         return Err(Error::new(Status::Ledger, message));

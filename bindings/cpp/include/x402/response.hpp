@@ -29,11 +29,11 @@ protected:
                            &length);
         if (!done) {
             error_ = std::move(done).error();
-#ifdef X402_NO_EXCEPTIONS
-            stream_.setstate(std::ios_base::badbit); // an end that is none must not look like one
-#else
-            error_->raise(); // the stream notes it as badbit and lets it out
+#ifndef X402_NO_EXCEPTIONS
+            if ((stream_.exceptions() & std::ios_base::badbit) != 0)
+                error_->raise(); // the stream notes it as badbit and lets it out
 #endif
+            stream_.setstate(std::ios_base::badbit); // an end that is none must not look like one
         }
         if (length == 0)
             return Traits::eof();
@@ -53,9 +53,10 @@ private:
 
 /// The body of a response as a stream, from Response::stream(). Valid as long as the response.
 ///
-/// A body that breaks off throws its Error out of the reading call (badbit is among the stream's exceptions()); clear that
-/// mask, or do without exceptions, and it is bad() instead, with the reason in error(). A stream that is eof() and not
-/// bad() has given the whole body.
+/// A body that breaks off throws its Error out of the reading call (badbit is among the stream's exceptions()), which then
+/// does not count the bytes that it had read before. Clear that mask, or compile without exceptions, and every byte is
+/// given and counted, and then the stream is bad(), with the reason in error(). Only a stream that is eof() and not bad()
+/// has given the whole body.
 class BodyStream : public std::istream {
 public:
     explicit BodyStream(x402_response *response) : std::istream(nullptr), buffer_(response, *this)

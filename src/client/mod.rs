@@ -18,6 +18,7 @@ mod detached;
 mod held;
 mod identity;
 mod purchase;
+pub mod queue;
 mod redirect;
 mod request;
 mod response;

@@ -7,7 +7,7 @@ use super::ecdsa;
 use super::secret::Secret;
 use crate::error::{Error, Status};
 use crate::money::EvmAddress;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, keccak256};
 use secp256k1::{PublicKey, SecretKey};
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +40,13 @@ impl EvmKey {
 
     pub fn address_bytes(&self) -> [u8; 20] {
         self.0.address.bytes()
+    }
+
+    /// Signs a text for people (EIP-191, `personal_sign`), which no chain takes for a payment. `None` where the key is
+    /// held elsewhere: such a signer is asked for payments alone. Errors are `Status::Sign`.
+    pub fn sign_text(&self, text: &str) -> Option<Result<[u8; 65], Error>> {
+        let head = format!("\x19Ethereum Signed Message:\n{}", text.len());
+        Some(self.sign_digest(&keccak256([head.as_bytes(), text.as_bytes()].concat()).0))
     }
 
     /// r, s and v (27 or 28): deterministic (RFC 6979), low s. Errors are `Status::Sign`.
@@ -95,7 +102,6 @@ fn address_of(secret: &Secret) -> Result<EvmAddress, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::keccak256;
 
     /// Account 0 of the well-known development mnemonic.
     const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";

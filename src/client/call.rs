@@ -13,6 +13,7 @@ use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
+use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity};
 use crate::policy::Asker;
 use crate::protocol::PAYMENT_HEADER_NAMES;
@@ -165,8 +166,7 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
-        let body = if self.has_body { Some(&self.request.body) } else { None };
-        let purchase = identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
+        let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let inner = self.inner;
         let next = payer::next(challenge, &self.asker(), identity, &inner.means());
@@ -261,9 +261,13 @@ impl<'a> Call<'a> {
     }
 
     /// The verdicts over a held 402, as JSON.
-    pub fn quote(&self, held: &Held) -> String {
-        match held.challenge() {
-            Ok(challenge) => payer::quote_json(&challenge, &self.asker(), &self.inner.means()),
+    pub fn quote(&self, held: &Held) -> Result<String, Failure> {
+        Ok(match held.challenge() {
+            Ok(challenge) => {
+                let purchase = self.purchase()?;
+                let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
+                payer::quote_json(&challenge, &self.asker(), identity, &self.inner.means())
+            }
             Err(error) => {
                 let body = serde_json::json!({
                     "status": 402, "url": self.shown_url(), "money": "none", "chosen": null, "offers": [],
@@ -271,7 +275,12 @@ impl<'a> Call<'a> {
                 });
                 body.to_string()
             }
-        }
+        })
+    }
+
+    fn purchase(&self) -> Result<Option<Purchase>, Error> {
+        let body = if self.has_body { Some(&self.request.body) } else { None };
+        identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)
     }
 
     /// The quote of an answer that asks for nothing.

@@ -169,7 +169,7 @@ impl Client {
                 Step::Return => return Ok(call.free_quote(&answer)),
                 Step::Pay => {
                     let held = call.hold(answer)?;
-                    return Ok(call.quote(&held));
+                    return call.quote(&held);
                 }
             }
         }

@@ -82,7 +82,9 @@ pub unsafe extern "C" fn x402_policy_max_per_payment(
 /// Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
 /// the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
 ///
-/// @param scope     "all"; or "host" or "payee": the amount is for each of them apart
+/// @param scope     "all"; or "purchase", "host" or "payee": the amount is for each of them apart. A purchase is all its
+///                  signatures together, where retry_policy lets it have more than one; one without a purchase_key ends
+///                  once it is paid or can no longer settle
 /// @param window_s  seconds the spending is summed over; 0: for ever
 /// @param amount    "5.00 USD", or atomic units with the asset; see x402_policy
 ///

@@ -5,6 +5,7 @@
 //! the very same bytes, and a ledger that is copied or read by a stranger holds nothing that can be presented
 //! without the key.
 
+use super::purchase::Purchase;
 use crate::error::printable;
 use crate::money::{Amount, KnownAsset, Network, Scope, known_asset};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub struct Intent {
     pub network: Network,
     pub asset: String,
     pub amount: Amount,
+    /// Without one, nothing is presented again and every signature is a new purchase.
+    pub purchase: Option<Purchase>,
     /// Seconds since 1970.
     pub now_s: u64,
 }
@@ -27,6 +30,7 @@ impl Intent {
     pub(super) fn key(&self, scope: Scope) -> String {
         match scope {
             Scope::All => String::new(),
+            Scope::Purchase => self.purchase.as_ref().map_or_else(String::new, |purchase| purchase.id.clone()),
             Scope::Host => self.host.to_ascii_lowercase(),
             Scope::Payee => format!("{}:{}", self.network, self.payee.to_ascii_lowercase()),
         }

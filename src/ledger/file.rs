@@ -12,11 +12,11 @@ mod rows;
 use super::budgets::{self, Denied};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown};
 use super::owner::{self, Life};
-use super::purchase::{EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
+use super::purchase::{self, EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::{Error, Status};
 use crate::money::{Amount, Budget, Scope};
-use rows::{add_total, entry_by_id, history, recipe_of, spent};
+use rows::{add_total, entry_by_id, recipe_of, spent};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -74,24 +74,48 @@ impl File {
 
     pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
         let mut state = self.lock()?;
+        let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("read");
-        let transaction = state.connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
         let latest_s = rows::latest_s(&transaction).map_err(&fault)?;
-        self.check_in(&transaction, budgets, intent, intent.now_s.max(latest_s))
+        self.check_in(&transaction, lost, budgets, intent, intent.now_s.max(latest_s))
     }
 
-    fn check_in(&self, db: &Transaction<'_>, budgets: &[Budget], intent: &Intent, now_s: u64) -> Result<(), Denied> {
+    fn check_in(
+        &self,
+        db: &Transaction<'_>,
+        lost: &HashSet<u64>,
+        budgets: &[Budget],
+        intent: &Intent,
+        now_s: u64,
+    ) -> Result<(), Denied> {
         let fault = self.fault("read");
-        budgets::check(budgets, intent, |scope, key, window_s, unit| {
-            spent(db, scope, key, window_s, unit, now_s).map_err(&fault)
+        budgets::check(budgets, intent, |scope, key, window_s, unit| match (scope, &intent.purchase) {
+            (Scope::Purchase, None) => Ok(Amount::ZERO),
+            (Scope::Purchase, Some(purchase)) => {
+                let history = self.history(db, lost, purchase)?;
+                let history = history.iter().map(|(entry, in_flight)| (entry, *in_flight));
+                Ok(purchase::spent(history, purchase, window_s, unit, now_s))
+            }
+            _ => spent(db, scope, key, window_s, unit, now_s).map_err(&fault),
         })
+    }
+
+    /// The entries of a purchase that count, each with whether a live process has it in hand.
+    fn history(&self, db: &Connection, lost: &HashSet<u64>, purchase: &Purchase) -> Result<Vec<(Entry, bool)>, Error> {
+        let rows = rows::history(db, &purchase.id).map_err(self.fault("read"))?;
+        let held = |(entry, owner): (Entry, String)| {
+            let in_flight = entry.state == State::Open && self.in_flight(lost, entry.id, &owner);
+            (entry, in_flight)
+        };
+        Ok(rows.into_iter().map(held).collect())
     }
 
     pub fn standing(&self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
         let mut state = self.lock()?;
         let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("read");
-        if history(connection, &purchase.id).map_err(&fault)?.is_empty() {
+        if rows::history(connection, &purchase.id).map_err(&fault)?.is_empty() {
             return Ok(None);
         }
         let transaction = immediate(connection).map_err(self.fault("write"))?;
@@ -108,7 +132,7 @@ impl File {
         let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("write");
         let transaction = immediate(connection).map_err(&fault)?;
-        if let Some(purchase) = order.purchase
+        if let Some(purchase) = &order.intent.purchase
             && let Some(standing) = self.judge(&transaction, lost, purchase, order.rule, order.intent.now_s)?
         {
             transaction.commit().map_err(&fault)?;
@@ -116,7 +140,7 @@ impl File {
             return Ok(Booked::Standing(standing));
         }
         let at_s = order.intent.now_s.max(rows::latest_s(&transaction).map_err(&fault)?);
-        self.check_in(&transaction, order.budgets, order.intent, at_s)?;
+        self.check_in(&transaction, lost, order.budgets, order.intent, at_s)?;
         let entry = Entry::new(0, at_s, &order);
         let id = rows::insert(&transaction, &entry, &order.recipe, &self.owner).map_err(&fault)?;
         rows::count(&transaction, &entry, add_total).map_err(&fault)?;
@@ -134,10 +158,8 @@ impl File {
         now_s: u64,
     ) -> Result<Option<Standing>, Denied> {
         let fault = self.fault("read");
-        let mut past: Vec<Past> = Vec::new();
-        for (entry, owner) in history(db, &purchase.id).map_err(&fault)? {
-            past.push(entry.past(entry.state == State::Open && self.in_flight(lost, entry.id, &owner)));
-        }
+        let history = self.history(db, lost, purchase)?;
+        let past: Vec<Past> = history.iter().map(|(entry, in_flight)| entry.past(*in_flight)).collect();
         let id = match judge(&past, purchase.named, rule, now_s) {
             Verdict::Sign => return Ok(None),
             Verdict::Present(id) => id,

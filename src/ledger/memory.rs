@@ -6,7 +6,7 @@
 
 use super::budgets::{self, Denied, Unit, in_dollars};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown, known_unit};
-use super::purchase::{Past, Purchase, RetryRule, Verdict, judge};
+use super::purchase::{self, Past, Purchase, RetryRule, Verdict, judge};
 use super::series::Series;
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::Error;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The scopes that have accounts; what a purchase comes to is read from its entries.
 const SCOPES: [Scope; 3] = [Scope::All, Scope::Host, Scope::Payee];
 
 #[derive(Debug, Default)]
@@ -77,6 +78,13 @@ impl Books {
     fn check(&mut self, budgets: &[Budget], intent: &Intent) -> Result<u64, Denied> {
         let now_s = intent.now_s.max(self.latest_s);
         budgets::check(budgets, intent, |scope, key, window_s, unit| {
+            if scope == Scope::Purchase {
+                let Some(purchase) = &intent.purchase else { return Ok(Amount::ZERO) };
+                let ids = self.purchases.get(key).into_iter().flatten();
+                let entries = ids.filter_map(|id| self.entries.get(id));
+                let history = entries.map(|(entry, _)| (entry, entry.state == State::Open));
+                return Ok(purchase::spent(history, purchase, window_s, unit, now_s));
+            }
             let account = match (self.accounts.get_mut(&(scope, key.to_string())), window_s) {
                 (Some(account), _) => account,
                 (None, 0) => return Ok(Amount::ZERO),
@@ -153,7 +161,7 @@ impl Memory {
 
     pub fn reserve(&self, order: Order<'_>) -> Result<Booked, Denied> {
         let mut books = self.lock();
-        if let Some(purchase) = order.purchase
+        if let Some(purchase) = &order.intent.purchase
             && let Some(standing) = books.judge(purchase, order.rule, order.intent.now_s)?
         {
             return Ok(Booked::Standing(standing));
@@ -233,7 +241,8 @@ pub(super) fn total_json(scope: &str, key: &str, unit: &str, amount: Amount) -> 
 
 impl Entry {
     pub(super) fn new(id: u64, at_s: u64, order: &Order<'_>) -> Self {
-        let Order { intent, recipe, purchase, .. } = order;
+        let Order { intent, recipe, .. } = order;
+        let purchase = intent.purchase.as_ref();
         Entry {
             id,
             state: State::Open,
@@ -254,6 +263,7 @@ impl Entry {
     pub(super) fn key(&self, scope: Scope) -> String {
         match scope {
             Scope::All => String::new(),
+            Scope::Purchase => self.purchase.clone().unwrap_or_default(),
             Scope::Host => self.host.clone(),
             Scope::Payee => self.payee.clone(),
         }

@@ -42,8 +42,6 @@ enum Store {
 pub struct Order<'a> {
     pub intent: &'a Intent,
     pub recipe: Recipe,
-    /// Without one, nothing is presented again and every signature is a new purchase.
-    pub purchase: Option<&'a Purchase>,
     pub rule: RetryRule,
     /// The budgets of the client that reserves. The ledger holds only what was spent.
     pub budgets: &'a [Budget],

@@ -29,6 +29,7 @@ fn each_store(budgets: &[Budget], test: impl Fn(&Bench)) {
 
 impl Bench {
     fn order(&self, intent: Intent, purchase: Option<&Purchase>, rule: RetryRule) -> Result<Grant, Denied> {
+        let intent = Intent { purchase: purchase.cloned(), ..intent };
         let signed_s = intent.now_s;
         let recipe = Recipe {
             payer: "0xpayer".into(),
@@ -38,7 +39,7 @@ impl Bench {
             terms: TERMS.into(),
             facts: String::new(),
         };
-        self.ledger.reserve(Order { intent: &intent, recipe, purchase, rule, budgets: &self.budgets })
+        self.ledger.reserve(Order { intent: &intent, recipe, rule, budgets: &self.budgets })
     }
 
     fn reserve(&self, intent: Intent) -> Result<Reservation, String> {
@@ -67,6 +68,7 @@ fn intent(amount: &str, host: &str, now_s: u64) -> Intent {
         network: Network::parse(BASE).unwrap(),
         asset: USDC.into(),
         amount: Amount::parse(amount).unwrap(),
+        purchase: None,
         now_s,
     }
 }

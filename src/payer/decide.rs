@@ -4,7 +4,7 @@
 //! caller's order; then the caller's own word. Every offer that is passed over leaves its reason.
 
 use super::payment::money_name;
-use super::{Means, Payment, Quoted};
+use super::{Identity, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::{Denied, Intent};
 use crate::money::{Usd, known_asset};
@@ -110,14 +110,19 @@ struct Candidate {
 }
 
 /// Chooses the offer to pay. Signs nothing and holds nothing.
-pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Quoted, Declined> {
+pub fn quote(
+    challenge: Challenge,
+    asker: &Asker,
+    identity: Identity<'_>,
+    means: &Means<'_>,
+) -> Result<Quoted, Declined> {
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     let now_s = means.world.clock.unix_s();
     let candidates = allowed(&challenge, asker, means, &mut refusals);
     let mut nearest = candidates.first().map(|candidate| Box::new(challenge.offers[candidate.at].clone()));
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
-        let intent = intent(asker, offer, now_s);
+        let intent = intent(asker, offer, identity, now_s);
         let fits = match means.ledger.check(means.policy.budgets(), &intent) {
             Ok(()) => Ok(()),
             Err(Denied::Refused(reason)) => Err(reason),
@@ -155,13 +160,14 @@ fn allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>, refusals: &m
     candidates
 }
 
-fn intent(asker: &Asker, offer: &Offer, now_s: u64) -> Intent {
+fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s: u64) -> Intent {
     Intent {
         host: format!("{}:{}", asker.host, asker.port),
         payee: offer.payee.clone(),
         network: offer.network.clone(),
         asset: offer.asset.clone(),
         amount: offer.amount,
+        purchase: identity.purchase.cloned(),
         now_s,
     }
 }
@@ -198,14 +204,14 @@ fn offer_json(offer: &Offer) -> Value {
 }
 
 /// Every offer of a challenge with its verdict, as JSON. Never asks the approve callback, never holds, never signs.
-pub fn quote_json(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> String {
+pub fn quote_json(challenge: &Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> String {
     let now_s = means.world.clock.unix_s();
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     let candidates = allowed(challenge, asker, means, &mut refusals);
     let mut chosen = None;
     for candidate in &candidates {
         let offer = &challenge.offers[candidate.at];
-        match means.ledger.check(means.policy.budgets(), &intent(asker, offer, now_s)) {
+        match means.ledger.check(means.policy.budgets(), &intent(asker, offer, identity, now_s)) {
             Ok(()) => chosen = chosen.or(Some(offer.index)),
             Err(Denied::Refused(reason)) => refusals.push(Refusal::of_offer(offer, reason)),
             Err(Denied::Failed(error)) => refusals.push(Refusal::of_offer(offer, error.message)),

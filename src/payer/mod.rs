@@ -73,7 +73,6 @@ impl Quoted {
         let order = Order {
             intent: &self.intent,
             recipe: recipe.clone(),
-            purchase: identity.purchase,
             rule: identity.rule,
             budgets: means.policy.budgets(),
         };
@@ -117,7 +116,7 @@ pub enum Next {
 pub fn next(challenge: Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Result<Next, Declined> {
     match standing(&challenge, asker, identity, means)? {
         Some(standing) => Ok(Next::Standing(standing)),
-        None => quote(challenge, asker, means).map(Next::Quoted),
+        None => quote(challenge, asker, identity, means).map(Next::Quoted),
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 
+const NOBODY: Identity<'static> = Identity { purchase: None, rule: RetryRule::Proven };
+
 struct Bench {
     wallet: Wallet,
     policy: Policy,
@@ -33,8 +35,9 @@ impl Bench {
     }
 
     fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
-        let nobody = Identity { purchase: None, rule: RetryRule::Proven };
-        quote(challenge(offers), &asker(), &self.means())?.reserve(nobody, &self.means())?.authorize(&self.wallet)
+        quote(challenge(offers), &asker(), NOBODY, &self.means())?
+            .reserve(NOBODY, &self.means())?
+            .authorize(&self.wallet)
     }
 
     /// How many atomic units of USDC would still fit, in steps of 1,000.
@@ -47,6 +50,7 @@ impl Bench {
                 network: offer.network.clone(),
                 asset: offer.asset.clone(),
                 amount: Amount::from(*units),
+                purchase: None,
                 now_s: 0,
             };
             self.ledger.check(self.policy.budgets(), &intent).is_ok()
@@ -205,7 +209,7 @@ fn the_approve_callback_sees_what_will_be_signed_and_its_word_is_last() {
 #[test]
 fn a_quote_judges_every_offer_and_holds_nothing() {
     let bench = Bench::new("0.01 USD", 0);
-    let text = quote_json(&challenge(json!([usdc("20000"), usdc("10000")])), &asker(), &bench.means());
+    let text = quote_json(&challenge(json!([usdc("20000"), usdc("10000")])), &asker(), NOBODY, &bench.means());
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["chosen"], json!(1));
     assert_eq!((&json["offers"][0]["verdict"], &json["offers"][1]["verdict"]), (&json!("refused"), &json!("payable")));
@@ -230,7 +234,7 @@ fn a_repeat_after_a_lost_answer_carries_the_same_bytes_whatever_the_nonce_source
     let mut terms = challenge(json!([usdc("10000")]));
     let extensions = r#"{"payment-identifier":{"info":{"required":false}}}"#.to_string();
     terms.extensions = serde_json::value::RawValue::from_string(extensions).ok();
-    let quoted = quote(terms.clone(), &asker(), &bench.means()).ok().unwrap();
+    let quoted = quote(terms.clone(), &asker(), identity, &bench.means()).ok().unwrap();
     let first = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
     let bytes = first.header().1.to_string();
     let lost = Error::new(crate::error::Status::ConnectionLost, "gone");

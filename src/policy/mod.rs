@@ -99,7 +99,8 @@ impl Policy {
     pub fn budget(&mut self, scope: &str, window_s: u64, amount: &str) -> Result<(), Error> {
         let scope = Scope::parse(scope).ok_or_else(|| {
             let shown = printable(scope);
-            Error::new(Status::Argument, format!("a budget cannot have the scope \"{shown}\"; use all, host or payee"))
+            let message = format!("a budget cannot have the scope \"{shown}\"; use all, purchase, host or payee");
+            Error::new(Status::Argument, message)
         })?;
         let limit = Price::parse(amount)?;
         self.budgets

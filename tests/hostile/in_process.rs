@@ -146,8 +146,8 @@ pub fn one_transfer_and_no_approval() -> Seen {
     let clock = Box::new(ManualClock::at(now_s()));
     let world = World { clock, entropy: Box::new(FixedEntropy::new([7; 32])) };
     let means = Means { wallet: &wallet, policy: &policy, ledger: &ledger, world: &world };
-    let quoted = payer::quote(challenge, &asker, &means).unwrap();
     let identity = Identity { purchase: None, rule: RetryRule::Proven };
+    let quoted = payer::quote(challenge, &asker, identity, &means).unwrap();
     let authorized = quoted.reserve(identity, &means).ok().unwrap().authorize(&wallet).unwrap();
     let sent: Value = serde_json::from_slice(&BASE64.decode(authorized.header().1).unwrap()).unwrap();
     let mut seen = Seen { signatures: 1, ..Seen::default() };

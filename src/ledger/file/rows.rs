@@ -190,6 +190,7 @@ pub(super) fn spent(
     };
     let column = match scope {
         Scope::All => "''",
+        Scope::Purchase => "purchase",
         Scope::Host => "host",
         Scope::Payee => "payee",
     };

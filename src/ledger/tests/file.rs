@@ -258,7 +258,7 @@ impl Bench {
             terms: terms.into(),
             facts: r#"{"a":"b"}"#.into(),
         };
-        let order = Order { intent: &intent, recipe, purchase: None, rule: RetryRule::Proven, budgets: &self.budgets };
+        let order = Order { intent: &intent, recipe, rule: RetryRule::Proven, budgets: &self.budgets };
         self.ledger.reserve(order)
     }
 }

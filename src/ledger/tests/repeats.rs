@@ -92,6 +92,46 @@ fn a_refusal_before_settlement_allows_a_second_signature_that_counts_on_top() {
 }
 
 #[test]
+fn the_signatures_of_one_purchase_have_a_budget_together() {
+    for purchase in [named(), derived()] {
+        let atomic = format!("25000 {BASE}/erc20:{USDC}");
+        each_store(&[budget(Scope::Purchase, 0, "0.05 USD"), budget(Scope::Purchase, 3600, &atomic)], |bench| {
+            let retry =
+                |units, at_s| bench.order(intent(units, "a", at_s), Some(&purchase), RetryRule::UpTo(9)).map(new);
+            for _ in 0..2 {
+                retry("10000", NOW_S).unwrap().unknown(TurnedDown::Unproven).unwrap();
+            }
+            let Err(Denied::Refused(reason)) = retry("5001", NOW_S) else { panic!("the budget was passed") };
+            assert!(reason.contains("20000 atomic units of the purchase budget of 25000"), "{reason}");
+            assert!(reason.contains("budget \"purchase\""), "{reason}");
+            let other = Purchase { id: "another".into(), ..purchase.clone() };
+            new(bench.order(intent("25000", "a", NOW_S), Some(&other), RetryRule::Proven).unwrap());
+            new(bench.order(intent("25000", "a", NOW_S), None, RetryRule::Proven).unwrap());
+            assert!(bench.order(intent("25001", "a", NOW_S), None, RetryRule::Proven).is_err());
+            // The window has moved on, and what has no window has not; an unnamed purchase is over by then.
+            let later_s = NOW_S + 3600;
+            let later = retry("25000", later_s);
+            assert!(later.is_ok(), "{later:?}");
+            later.unwrap().unknown(TurnedDown::Unproven).unwrap();
+            let last = retry("5001", later_s + 3600);
+            assert_eq!(last.is_err(), purchase.named, "{last:?}");
+        });
+    }
+}
+
+#[test]
+fn equal_requests_without_a_name_that_are_paid_or_in_flight_are_other_purchases() {
+    each_store(&[budget(Scope::Purchase, 0, "0.01 USD")], |bench| {
+        let first = new(buy(bench, &derived(), NOW_S));
+        let second = new(buy(bench, &derived(), NOW_S));
+        first.paid("0xabc").unwrap();
+        second.paid("0xdef").unwrap();
+        new(buy(bench, &derived(), NOW_S)).paid("0xfed").unwrap();
+        assert_eq!(bench.total(), "30000");
+    });
+}
+
+#[test]
 fn a_rule_that_forbids_repeats_says_what_stands_and_until_when() {
     each_store(&[], |bench| {
         new(buy(bench, &named(), NOW_S)).unknown(TurnedDown::No).unwrap();

@@ -169,7 +169,8 @@ impl<'a> Call<'a> {
         let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let inner = self.inner;
-        let next = payer::next(challenge, &self.asker(), identity, &inner.means());
+        let means = inner.means(&self.settings, self.deadline);
+        let next = payer::next(challenge, &self.asker(), identity, &means);
         let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
         let claim = match next {
             Ok(next) => {
@@ -177,7 +178,7 @@ impl<'a> Call<'a> {
                 if self.has_body {
                     self.request.body.rewind_final()?;
                 }
-                next.claim(identity, &inner.means())
+                next.claim(identity, &means)
             }
             Err(declined) => Err(declined),
         };
@@ -266,7 +267,8 @@ impl<'a> Call<'a> {
             Ok(challenge) => {
                 let purchase = self.purchase()?;
                 let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
-                payer::quote_json(&challenge, &self.asker(), identity, &self.inner.means())
+                let means = self.inner.means(&self.settings, self.deadline);
+                payer::quote_json(&challenge, &self.asker(), identity, &means)
             }
             Err(error) => {
                 let body = serde_json::json!({

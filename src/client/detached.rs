@@ -69,7 +69,7 @@ impl Client {
         // Without the request's body only a name tells which purchase it is.
         let named = identity::named(&inner.settings, &url);
         let identity = Identity { purchase: named.as_ref(), rule: inner.settings.retry_rule };
-        let (asker, means) = (inner.asker(&url, &method), inner.means());
+        let (asker, means) = (inner.asker(&url, &method), inner.means(&inner.settings, None));
         let authorized = payer::next(challenge, &asker, identity, &means)
             .and_then(|next| inner.inform(next, &inner.settings, None, &Cancel::default()))
             .and_then(|next| next.claim(identity, &means))

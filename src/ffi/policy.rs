@@ -20,7 +20,8 @@ pub struct x402_policy {
 }
 
 /// Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
-/// original 402. Runs on the thread that called in; must not unwind or longjmp.
+/// original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
+/// total_timeout_ms allow refuses too. Must not unwind or longjmp.
 ///
 /// @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
 /// @param len         its length without the NUL

@@ -175,12 +175,13 @@ fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s: u64) -> I
 /// Asks the caller, who sees one frozen copy of what will be signed.
 fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, payable: &Payable) -> Result<(), String> {
     let Some(approve) = means.policy.approval() else { return Ok(()) };
+    means.deadline.check("the question to the approve callback")?;
     let mut snapshot = offer_json(offer);
     snapshot["payer"] = json!(payable.payer);
     snapshot["method"] = json!(asker.method);
     snapshot["url"] = json!(asker.url);
     match approve(&snapshot.to_string()) {
-        0 => Ok(()),
+        0 => means.deadline.check("the approve callback's word"),
         value => Err(format!("the approve callback refused with {value}")),
     }
 }

@@ -24,7 +24,7 @@ use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
 use crate::scheme::{self, Facts, Ingredients, Need, Payable};
 use crate::wallet::Wallet;
-use crate::world::World;
+use crate::world::{Deadline, World};
 use std::sync::Arc;
 
 pub use decide::{Declined, Refusal, quote, quote_json};
@@ -38,6 +38,8 @@ pub struct Means<'a> {
     pub policy: &'a Policy,
     pub ledger: &'a Arc<Ledger>,
     pub world: &'a World,
+    /// Until when the approve callback and the signer may take.
+    pub deadline: Deadline,
 }
 
 /// Which purchase this is, if it can be told, and what a repeat of it may do.
@@ -77,7 +79,10 @@ impl Quoted {
             budgets: means.policy.budgets(),
         };
         match means.ledger.reserve(order) {
-            Ok(Grant::New(reservation)) => Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation })),
+            Ok(Grant::New(reservation)) => {
+                let deadline = means.deadline;
+                Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline }))
+            },
             Ok(Grant::Standing(reservation, recipe)) => {
                 Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
             }
@@ -193,13 +198,14 @@ pub struct Reserved {
     quoted: Quoted,
     recipe: Recipe,
     reservation: Reservation,
+    deadline: Deadline,
 }
 
 impl Reserved {
-    /// Signs. A signer that fails gives the amount back.
+    /// Signs. A signer that fails, or comes too late, gives the amount back.
     pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
-        let Reserved { quoted, recipe, mut reservation } = self;
-        match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe) {
+        let Reserved { quoted, recipe, mut reservation, deadline } = self;
+        match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe, deadline) {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
@@ -217,6 +223,7 @@ fn sign(
     payable: &Payable,
     wallet: &Wallet,
     recipe: &Recipe,
+    deadline: Deadline,
 ) -> Result<Credential, Error> {
     let facts = Facts::parse(&recipe.facts).ok_or_else(|| {
         Error::new(Status::Sign, "the facts that the ledger keeps for this signature cannot be read; nothing is sent")
@@ -224,6 +231,7 @@ fn sign(
     let extensions = challenge.extensions.as_deref();
     let ingredients = Ingredients { now_s: recipe.signed_s, nonce: recipe.nonce, facts: &facts, extensions };
     let authorization = scheme::authorize(offer, payable, wallet, &ingredients)?;
+    deadline.check("the signature").map_err(|why| Error::new(Status::Sign, why))?;
     if (authorization.valid_before_s, &authorization.payer) != (recipe.valid_before_s, &recipe.payer) {
         let message = "the signature is not the one that the ledger recorded; nothing is sent";
         return Err(Error::new(Status::Sign, message));

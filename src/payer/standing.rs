@@ -10,6 +10,7 @@ use crate::policy::Asker;
 use crate::protocol::{Challenge, Offer};
 use crate::scheme::{self, Payable};
 use crate::wallet::Wallet;
+use crate::world::Deadline;
 
 /// A signature that is made again, byte for byte. Dropped, it stands as it did.
 pub struct Standing {
@@ -17,6 +18,7 @@ pub struct Standing {
     payable: Payable,
     recipe: Recipe,
     reservation: Reservation,
+    deadline: Deadline,
 }
 
 /// The standing signature of this purchase, if it has one; declined where it does not answer what is asked now.
@@ -63,7 +65,7 @@ impl Standing {
         if payable.payer != recipe.payer {
             return Err(unreadable(format!("it is signed by {}, whose key the wallet does not hold", recipe.payer)));
         }
-        Ok(Standing { challenge, payable, recipe, reservation })
+        Ok(Standing { challenge, payable, recipe, reservation, deadline: means.deadline })
     }
 
     pub fn offer(&self) -> &Offer {
@@ -73,7 +75,7 @@ impl Standing {
 
     /// Makes the same signature again.
     pub fn authorize(mut self, wallet: &Wallet) -> Result<Authorized, Declined> {
-        match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe) {
+        match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe, self.deadline) {
             Ok(credential) => {
                 let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
                 self.reservation.commit();

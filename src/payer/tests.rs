@@ -5,6 +5,7 @@ use crate::money::Amount;
 use crate::protocol::{Receipt, ReceiptError};
 use crate::world::{FixedEntropy, ManualClock};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
@@ -16,6 +17,7 @@ struct Bench {
     policy: Policy,
     ledger: Arc<Ledger>,
     world: World,
+    deadline: Deadline,
 }
 
 impl Bench {
@@ -27,11 +29,11 @@ impl Bench {
         let ledger = Ledger::in_memory();
         let entropy = Box::new(FixedEntropy::new(vec![7; random_bytes]));
         let world = World { clock: Box::new(ManualClock::at(1_740_672_089)), entropy };
-        Bench { wallet, policy, ledger, world }
+        Bench { wallet, policy, ledger, world, deadline: Deadline::NONE }
     }
 
     fn means(&self) -> Means<'_> {
-        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world }
+        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world, deadline: self.deadline }
     }
 
     fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
@@ -204,6 +206,30 @@ fn the_approve_callback_sees_what_will_be_signed_and_its_word_is_last() {
         (&json!("10000"), &json!(PAYEE), &json!("0.01"))
     );
     assert_eq!(bench.free_units(), 100_000);
+}
+
+#[test]
+fn what_comes_after_the_deadline_is_refused_and_the_amount_is_free() {
+    for slow_approval in [true, false] {
+        let mut bench = Bench::new("0.01 USD", 32);
+        let soon = Duration::from_millis(if slow_approval { 20 } else { 0 });
+        bench.deadline = Deadline::after(Some(soon), "sign_timeout_ms");
+        if slow_approval {
+            let deadline = bench.deadline;
+            bench.policy.approve(Arc::new(move |_| {
+                while deadline.check("").is_ok() {
+                    std::thread::yield_now();
+                }
+                0
+            }));
+        }
+        let payment = bench.authorize(json!([usdc("10000")])).err().unwrap().payment();
+        let what = if slow_approval { "the approve callback's word came" } else { "the signature came" };
+        for part in [what, "raise sign_timeout_ms"] {
+            assert!(payment.refusal().contains(part), "{}", payment.refusal());
+        }
+        assert_eq!((payment.money(), bench.free_units()), (Money::Refused, 10_000));
+    }
 }
 
 #[test]

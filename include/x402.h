@@ -38,6 +38,9 @@
  *                            the longest time without a byte in either direction
  *  * total_timeout_ms        milliseconds, 0: none; default "0"
  *                            the whole call, payment and reading of the answer included
+ *  * sign_timeout_ms         milliseconds, 0: none; default "300000"
+ *                            from the terms to the signature: approve callback and signer; they are not
+ *                            interrupted, and what comes later is refused
  *  * max_redirects           number, 0: hand 3xx to the caller; default "10"
  *                            redirects followed before the call fails
  *  * user_agent              text, empty: none; default "libx402/0.1.0"
@@ -384,7 +387,8 @@ typedef struct x402_wallet x402_wallet;
 
 /**
  * Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
- * original 402. Runs on the thread that called in; must not unwind or longjmp.
+ * original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
+ * total_timeout_ms allow refuses too. Must not unwind or longjmp.
  *
  * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
  * @param len         its length without the NUL
@@ -790,7 +794,7 @@ X402_API x402_status x402_client_send(x402_client *client,
 
 /**
  * Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
- * would make of it.
+ * would make of it: each offer with its price, and with the verdict of each rule, wallet and budgets included.
  *
  * @param json  set to a JSON object; free it with x402_string_free
  */

@@ -3,7 +3,6 @@
 //! Owns the way of a decision: can the wallet sign it, do the rules allow it, does it fit the budgets, in the
 //! caller's order; then the caller's own word. Every offer that is passed over leaves its reason.
 
-use super::payment::money_name;
 use super::{Identity, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::{Denied, Intent};
@@ -28,7 +27,7 @@ impl Refusal {
         Refusal { index: offer.index, scheme, network, reason }
     }
 
-    fn of_malformed(offer: &MalformedOffer) -> Self {
+    pub(super) fn of_malformed(offer: &MalformedOffer) -> Self {
         let (scheme, network) = (printable(&offer.scheme), printable(&offer.network));
         let reason = format!("malformed: {offer}");
         Refusal { index: offer.index, scheme, network, reason }
@@ -160,7 +159,7 @@ fn allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>, refusals: &m
     candidates
 }
 
-fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s: u64) -> Intent {
+pub(super) fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s: u64) -> Intent {
     Intent {
         host: format!("{}:{}", asker.host, asker.port),
         payee: offer.payee.clone(),
@@ -187,7 +186,7 @@ fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, payable: &Payable) 
 }
 
 /// An offer as callers see it: texts from the server are bounded and hold no control characters.
-fn offer_json(offer: &Offer) -> Value {
+pub(super) fn offer_json(offer: &Offer) -> Value {
     let known = known_asset(&offer.network, &offer.asset);
     json!({
         "offer": offer.index,
@@ -202,43 +201,4 @@ fn offer_json(offer: &Offer) -> Value {
         "description": offer.description.as_deref().map(printable),
         "max_timeout_s": offer.max_timeout_s,
     })
-}
-
-/// Every offer of a challenge with its verdict, as JSON. Never asks the approve callback, never holds, never signs.
-pub fn quote_json(challenge: &Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> String {
-    let now_s = means.world.clock.unix_s();
-    let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
-    let candidates = allowed(challenge, asker, means, &mut refusals);
-    let mut chosen = None;
-    for candidate in &candidates {
-        let offer = &challenge.offers[candidate.at];
-        match means.ledger.check(means.policy.budgets(), &intent(asker, offer, identity, now_s)) {
-            Ok(()) => chosen = chosen.or(Some(offer.index)),
-            Err(Denied::Refused(reason)) => refusals.push(Refusal::of_offer(offer, reason)),
-            Err(Denied::Failed(error)) => refusals.push(Refusal::of_offer(offer, error.message)),
-        }
-    }
-    let offers: Vec<Value> = challenge
-        .offers
-        .iter()
-        .map(|offer| {
-            let mut out = offer_json(offer);
-            let reason = refusals.iter().find(|refusal| refusal.index == offer.index).map(|r| r.reason.clone());
-            out["verdict"] = json!(if reason.is_none() { "payable" } else { "refused" });
-            out["reason"] = json!(reason);
-            out
-        })
-        .collect();
-    let malformed: Vec<Value> =
-        challenge.malformed.iter().map(|offer| Refusal::of_malformed(offer).to_json()).collect();
-    json!({
-        "status": 402,
-        "url": asker.url,
-        "money": money_name(Money::None),
-        "error": challenge.error.as_deref().map(printable),
-        "chosen": chosen,
-        "offers": offers,
-        "malformed": malformed,
-    })
-    .to_string()
 }

@@ -15,6 +15,7 @@
 mod decide;
 mod outcome;
 mod payment;
+mod prices;
 mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
@@ -27,9 +28,10 @@ use crate::wallet::Wallet;
 use crate::world::{Deadline, World};
 use std::sync::Arc;
 
-pub use decide::{Declined, Refusal, quote, quote_json};
+pub use decide::{Declined, Refusal, quote};
 pub use outcome::Sent;
 pub use payment::Payment;
+pub use prices::quote_json;
 pub use standing::{Standing, standing};
 
 /// What a purchase is decided with: everything but the challenge and who asks.
@@ -82,7 +84,7 @@ impl Quoted {
             Ok(Grant::New(reservation)) => {
                 let deadline = means.deadline;
                 Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline }))
-            },
+            }
             Ok(Grant::Standing(reservation, recipe)) => {
                 Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
             }

@@ -33,7 +33,13 @@ impl Bench {
     }
 
     fn means(&self) -> Means<'_> {
-        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world, deadline: self.deadline }
+        Means {
+            wallet: &self.wallet,
+            policy: &self.policy,
+            ledger: &self.ledger,
+            world: &self.world,
+            deadline: self.deadline,
+        }
     }
 
     fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
@@ -240,6 +246,35 @@ fn a_quote_judges_every_offer_and_holds_nothing() {
     assert_eq!(json["chosen"], json!(1));
     assert_eq!((&json["offers"][0]["verdict"], &json["offers"][1]["verdict"]), (&json!("refused"), &json!("payable")));
     assert_eq!(bench.free_units(), 10_000);
+}
+
+#[test]
+fn a_quote_tells_what_each_rule_says_to_each_offer() {
+    let mut bench = Bench::new("0.01 USD", 0);
+    bench.policy.allow("payee", "0x0000000000000000000000000000000000000001").unwrap();
+    bench.policy.budget("payee", 3600, "5.00 USD").unwrap();
+    bench.policy.approve(Arc::new(|_| panic!("a quote asks nobody")));
+    let text = quote_json(&challenge(json!([usdc("2000000")])), &asker(), NOBODY, &bench.means());
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let rules = json["offers"][0]["rules"].as_array().unwrap();
+    let said = |rule: &Value| format!("{} {}", rule["rule"].as_str().unwrap(), rule["verdict"].as_str().unwrap());
+    let expected = [
+        "plain_http_host allowed",
+        "host allowed",
+        "network allowed",
+        "scheme allowed",
+        "payee refused",
+        "asset allowed",
+        "max_per_payment refused",
+        "wallet allowed",
+        "budget refused",
+        "budget allowed",
+        "approve not asked",
+    ];
+    assert_eq!(rules.iter().map(said).collect::<Vec<_>>(), expected);
+    assert_eq!((&rules[8]["scope"], &rules[9]["window_s"]), (&json!("all"), &json!(3600)));
+    assert_eq!(json["offers"][0]["reason"], rules[4]["reason"], "the first that refuses");
+    assert_eq!((&json["offers"][0]["usd"], &json["chosen"]), (&json!("2.00"), &Value::Null));
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub(super) struct Call<'a> {
 /// A body of this size or more waits for the server's word before it is sent (libcurl's threshold).
 const EXPECT_BODY_BYTES_MIN: u64 = 1024 * 1024;
 
+/// Answers of this status and above are faults of the server's: what was paid for is not in them.
+const SERVER_FAULT_STATUS_MIN: u16 = 500;
+
 /// How often one exchange may be repeated because it failed in transit.
 const REPEATS_MAX: u32 = 2;
 
@@ -221,22 +224,26 @@ impl<'a> Call<'a> {
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         let status = answer.status;
         if !purchase::may_hold_terms(status) {
-            let payment = purchase::answered(authorized, status, &answer.headers, None);
+            let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
             let mut response = self.response(answer);
             response.payment = Some(payment);
+            response.delivery = delivery;
+            if status >= SERVER_FAULT_STATUS_MIN {
+                response.broke_off();
+            }
             return Ok(response);
         }
         let headers = answer.headers.clone();
         let held = match Held::read(answer, self.shown_url()) {
             Ok(held) => held,
             Err(error) => {
-                let payment = purchase::answered(authorized, status, &headers, None);
+                let (payment, _) = purchase::answered(authorized, status, &headers, None);
                 let error = error.with_money(payment.money(), payment.retry());
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
         let said = purchase::said(held.challenge());
-        let payment = purchase::answered(authorized, status, &headers, said.as_deref());
+        let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok(held.into_response(payment))
     }
 
@@ -257,6 +264,7 @@ impl<'a> Call<'a> {
             url: self.shown_url(),
             body: Some(answer.body),
             payment: None,
+            delivery: None,
             received: answer.received,
         }
     }

@@ -165,7 +165,7 @@ impl File {
             Verdict::Present(id) => id,
             Verdict::Refuse(id, why) => {
                 let entry = entry_by_id(db, id).map_err(&fault)?;
-                return Err(Denied::Refused(entry.map_or_else(String::new, |(entry, _)| stands(&entry, why))));
+                return Err(entry.map_or(Denied::Refused(String::new()), |(entry, _)| stands(&entry, why)));
             }
         };
         let Some(recipe) = recipe_of(db, id).map_err(&fault)? else {
@@ -208,6 +208,11 @@ impl File {
         open::durability(&state.connection, true).and(written).map_err(&fault)
     }
 
+    /// The answer to a paid purchase broke off.
+    pub fn broke_off(&self, id: u64, recipe: &Recipe) -> Result<bool, Error> {
+        rows::restore(&self.lock()?.connection, id, recipe).map_err(self.fault("write"))
+    }
+
     pub fn abandon(&self, id: u64) -> Result<(), Error> {
         let mut state = self.lock()?;
         let Open { connection, lost, .. } = &mut *state;
@@ -216,6 +221,10 @@ impl File {
         let Some((entry, owner)) = entry_by_id(&transaction, id).map_err(&fault)? else {
             return Err(no_such_entry(id));
         };
+        if entry.broke_off {
+            rows::wipe(&transaction, id).map_err(&fault)?;
+            return transaction.commit().map_err(&fault);
+        }
         let dead = entry.state == State::Open && self.is_dead(lost, &entry, &owner);
         if entry.state != State::Unknown && !dead {
             return Err(not_abandonable(id, entry.state));
@@ -282,14 +291,9 @@ fn apply(db: &Transaction<'_>, entry: &Entry, holder: bool, outcome: &Outcome) -
                 .map(|_| ())
         }
         Outcome::AsBefore if holder && entry.state == State::Open => rows::set_state(db, entry.id, State::Unknown),
-        Outcome::Paid(transaction) => {
-            rows::set_state(db, entry.id, State::Paid)?;
-            db.prepare_cached("UPDATE entries SET transaction_id = ?2 WHERE id = ?1")?
-                .execute(params![rows::signed(entry.id), transaction])?;
-            if !entry.named {
-                rows::wipe(db, entry.id)?;
-            }
-            if entry.state.counts() { Ok(()) } else { rows::count(db, entry, add_total) }
+        Outcome::Paid { transaction, charged } => {
+            rows::set_paid(db, entry, transaction, entry.counted_after(*charged))?;
+            if entry.named { Ok(()) } else { rows::wipe(db, entry.id) }
         }
         Outcome::NeverLeft | Outcome::Unknown(_) | Outcome::AsBefore => Ok(()),
     }

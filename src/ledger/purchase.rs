@@ -3,7 +3,8 @@
 //! Owns the identity of a purchase, what its signatures come to, and the rule over its history; pure functions, so that both stores decide
 //! alike. Its one decision: a purchase that the caller named is paid once for ever; one that is known by method,
 //! URL and body is the same only while an authorization that nobody has in hand can still settle, because two
-//! equal requests at once, or one after the other was paid, are two purchases.
+//! equal requests at once, or one after the other was paid, are two purchases. One that is paid and whose answer
+//! broke off is not over: to buy the same again without having had it is to pay twice.
 
 use super::budgets::Unit;
 use super::entry::{Entry, State, TurnedDown};
@@ -61,6 +62,8 @@ pub(super) struct Past {
     pub in_flight: bool,
     pub refusal: TurnedDown,
     pub valid_before_s: u64,
+    /// Paid, and what was paid for did not arrive whole.
+    pub broke_off: bool,
 }
 
 impl Past {
@@ -70,7 +73,8 @@ impl Past {
 
     /// Whether this signature and one that is made now are for one purchase.
     fn belongs(&self, named: bool, now_s: u64) -> bool {
-        named || (self.state != State::Paid && !self.in_flight && !self.is_void(now_s))
+        let over = (self.state == State::Paid && !self.broke_off) || self.in_flight || self.is_void(now_s);
+        named || !over
     }
 }
 
@@ -86,7 +90,7 @@ pub(super) fn spent<'a>(
     let inside = |entry: &Entry| begin_s.is_none_or(|begin_s| entry.at_s > begin_s);
     history
         .filter(|(entry, in_flight)| inside(entry) && entry.past(*in_flight).belongs(purchase.named, now_s))
-        .map(|(entry, _)| unit.of(&entry.unit, entry.amount))
+        .map(|(entry, _)| unit.of(&entry.unit, entry.counted))
         .fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::MAX))
 }
 
@@ -141,7 +145,7 @@ mod tests {
     const NOW_S: u64 = 1_000_000;
 
     fn past(id: u64, state: State) -> Past {
-        Past { id, state, in_flight: false, refusal: TurnedDown::No, valid_before_s: NOW_S + 60 }
+        Past { id, state, in_flight: false, refusal: TurnedDown::No, valid_before_s: NOW_S + 60, broke_off: false }
     }
 
     #[test]
@@ -157,6 +161,9 @@ mod tests {
             let history = [Past { in_flight, ..past(1, state) }];
             assert_eq!(judge(&history, named, RetryRule::Proven, NOW_S), verdict, "{state:?} {in_flight} {named}");
         }
+        let broke_off = [Past { broke_off: true, ..past(1, State::Paid) }];
+        let after = |seconds| judge(&broke_off, false, RetryRule::UpTo(5), NOW_S + 60 + EXPIRY_MARGIN_S + seconds);
+        assert_eq!((after(0), after(1)), (Verdict::Present(1), Verdict::Sign));
         assert_eq!(judge(&[], true, RetryRule::Never, NOW_S), Verdict::Sign);
     }
 

@@ -31,14 +31,7 @@ impl Bench {
     fn order(&self, intent: Intent, purchase: Option<&Purchase>, rule: RetryRule) -> Result<Grant, Denied> {
         let intent = Intent { purchase: purchase.cloned(), ..intent };
         let signed_s = intent.now_s;
-        let recipe = Recipe {
-            payer: "0xpayer".into(),
-            nonce: [7; 32],
-            signed_s,
-            valid_before_s: signed_s + 60,
-            terms: TERMS.into(),
-            facts: String::new(),
-        };
+        let recipe = recipe(signed_s);
         self.ledger.reserve(Order { intent: &intent, recipe, rule, budgets: &self.budgets })
     }
 
@@ -59,6 +52,11 @@ impl Bench {
         let all = totals.as_array().unwrap().iter().find(|row| row["scope"] == "all");
         all.map_or_else(|| "0".into(), |row| row["amount"].as_str().unwrap().to_string())
     }
+}
+
+fn recipe(signed_s: u64) -> Recipe {
+    let (payer, terms, facts) = ("0xpayer".into(), TERMS.into(), String::new());
+    Recipe { payer, nonce: [7; 32], signed_s, valid_before_s: signed_s + 60, terms, facts }
 }
 
 fn intent(amount: &str, host: &str, now_s: u64) -> Intent {

@@ -5,7 +5,7 @@
 
 use super::{Identity, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
-use crate::ledger::{Denied, Intent};
+use crate::ledger::{Denied, Intent, Stood};
 use crate::money::{Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
@@ -53,11 +53,13 @@ pub struct Declined {
     money: Money,
     /// The ledger failed, which ends the call.
     failed: Option<String>,
+    /// What was signed for this purchase before.
+    stood: Option<Stood>,
 }
 
 impl Declined {
     pub(super) fn new(refusals: Vec<Refusal>) -> Self {
-        Declined { refusals, nearest: None, whole: None, money: Money::Refused, failed: None }
+        Declined { refusals, nearest: None, whole: None, money: Money::Refused, failed: None, stood: None }
     }
 
     pub(super) fn and(mut self, refusal: Refusal) -> Self {
@@ -69,7 +71,7 @@ impl Declined {
     /// A 402 without terms that could be read. Without any terms nobody asked for a payment of this kind.
     pub fn unreadable(error: &ChallengeError) -> Self {
         let money = if matches!(error, ChallengeError::Absent) { Money::None } else { Money::Refused };
-        Declined { refusals: Vec::new(), nearest: None, whole: Some(error.to_string()), money, failed: None }
+        Declined { whole: Some(error.to_string()), money, ..Declined::new(Vec::new()) }
     }
 
     /// Declined for a reason that lies with the call and not with an offer.
@@ -78,8 +80,16 @@ impl Declined {
     }
 
     /// Nothing is signed now, and what was signed for this purchase before may settle yet.
-    pub(super) fn at_risk(signed: Option<&Offer>, reason: String) -> Self {
-        Declined { nearest: signed.cloned().map(Box::new), money: Money::Unknown, ..Declined::because(reason) }
+    pub(super) fn at_risk(signed: &Offer, entry: u64, reason: String) -> Self {
+        let usd = known_asset(&signed.network, &signed.asset).and_then(|asset| Usd::of(asset, &signed.amount));
+        let stood = Stood { reason, entry, at_risk: Some((signed.amount, usd)) };
+        Declined { nearest: Some(Box::new(signed.clone())), ..Declined::stands(stood) }
+    }
+
+    /// As [`Declined::at_risk`], where only the ledger's word for that signature is at hand.
+    pub(super) fn stands(stood: Stood) -> Self {
+        let (money, reason) = (Money::Unknown, stood.reason.clone());
+        Declined { money, stood: Some(stood), ..Declined::because(reason) }
     }
 
     /// The ledger failed: nothing may be signed without it.
@@ -97,7 +107,10 @@ impl Declined {
         let lines = self.whole.iter().cloned().chain(self.refusals.iter().map(Refusal::to_line));
         let text = lines.collect::<Vec<_>>().join("\n");
         let payment = Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money);
-        if self.money == Money::Unknown { payment.ended(Money::Unknown, Retry::Never) } else { payment }
+        match &self.stood {
+            None => payment,
+            Some(stood) => payment.ended(Money::Unknown, Retry::Never).beside(stood),
+        }
     }
 }
 
@@ -125,6 +138,7 @@ pub fn quote(
         let fits = match means.ledger.check(means.policy.budgets(), &intent) {
             Ok(()) => Ok(()),
             Err(Denied::Refused(reason)) => Err(reason),
+            Err(Denied::Stands(stood)) => return Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
         };
         match fits.and_then(|()| approved(means, asker, offer, &candidate.payable)) {

@@ -29,7 +29,7 @@ use crate::world::{Deadline, World};
 use std::sync::Arc;
 
 pub use decide::{Declined, Refusal, quote};
-pub use outcome::Sent;
+pub use outcome::{Delivery, Sent};
 pub use payment::Payment;
 pub use prices::quote_json;
 pub use standing::{Standing, standing};
@@ -82,13 +82,14 @@ impl Quoted {
         };
         match means.ledger.reserve(order) {
             Ok(Grant::New(reservation)) => {
-                let deadline = means.deadline;
-                Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline }))
+                let (deadline, believes) = (means.deadline, means.policy.believes_receipts(&self.offer().scheme));
+                Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline, believes }))
             }
             Ok(Grant::Standing(reservation, recipe)) => {
                 Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
             }
             Err(Denied::Refused(reason)) => Err(self.declined(reason)),
+            Err(Denied::Stands(stood)) => Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => Err(Declined::failed(error)),
         }
     }
@@ -158,7 +159,7 @@ impl Next {
     pub fn declined(self, reason: String) -> Declined {
         match self {
             Next::Quoted(quoted) => quoted.declined(reason),
-            Next::Standing(standing) => Declined::at_risk(Some(standing.offer()), reason),
+            Next::Standing(standing) => standing.declined(reason),
         }
     }
 
@@ -201,17 +202,19 @@ pub struct Reserved {
     recipe: Recipe,
     reservation: Reservation,
     deadline: Deadline,
+    believes: bool,
 }
 
 impl Reserved {
     /// Signs. A signer that fails, or comes too late, gives the amount back.
     pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
-        let Reserved { quoted, recipe, mut reservation, deadline } = self;
+        let Reserved { quoted, recipe, mut reservation, deadline, believes } = self;
         match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe, deadline) {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
-                Ok(Authorized { credential, payment, reservation })
+                let payment = payment.of_entry(reservation.entry());
+                Ok(Authorized { credential, payment, reservation, recipe, believes })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),
         }
@@ -246,6 +249,9 @@ pub struct Authorized {
     credential: Credential,
     payment: Payment,
     reservation: Reservation,
+    recipe: Recipe,
+    /// Its receipt may lower what counts.
+    believes: bool,
 }
 
 impl Authorized {
@@ -275,7 +281,7 @@ impl Authorized {
 
     /// The paid request may have left: from here on the amount is spent.
     pub fn send(self) -> Sent {
-        Sent::new(self.payment, self.reservation)
+        Sent::new(self)
     }
 }
 

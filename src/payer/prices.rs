@@ -79,6 +79,7 @@ fn rules(offer: &Offer, asker: &Asker, identity: Identity<'_>, means: &Means<'_>
         let verdict = match means.ledger.check(std::slice::from_ref(budget), &intent) {
             Ok(()) => Ok(()),
             Err(Denied::Refused(reason)) => Err(reason),
+            Err(Denied::Stands(stood)) => Err(stood.reason),
             Err(Denied::Failed(error)) => Err(error.message),
         };
         rules.push(Rule { name: "budget", budget: Some((budget.scope.name(), budget.window_s)), verdict });

@@ -278,6 +278,79 @@ fn a_quote_tells_what_each_rule_says_to_each_offer() {
 }
 
 #[test]
+fn the_json_says_what_may_settle_yet_and_which_entry_it_is() {
+    let bench = Bench::new("0.10 USD", 32 * 3);
+    let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
+    let ends: [(fn(Sent, &Error) -> Payment, &str); 2] =
+        [(|sent, error| sent.lost(error), "10000"), (|sent, _| sent.answered(200, receipt(true), None), "0")];
+    for (at, (end, at_risk)) in ends.iter().enumerate() {
+        let payment = end(bench.authorize(json!([usdc("10000")])).ok().unwrap().send(), &lost);
+        let json: Value = serde_json::from_str(payment.json()).unwrap();
+        assert_eq!((&json["at_risk"], &json["entry"]), (&json!(at_risk), &json!(at + 1)), "{json}");
+        assert_eq!(json["at_risk_usd"], if *at_risk == "0" { Value::Null } else { json!("0.01") });
+    }
+    let unsent = bench.authorize(json!([usdc("10000")])).ok().unwrap().never_sent();
+    assert!(unsent.json().contains(r#""at_risk":"0""#), "{}", unsent.json());
+    let declined = bench.authorize(json!([usdc("2000000")])).err().unwrap().payment();
+    let json: Value = serde_json::from_str(declined.json()).unwrap();
+    assert_eq!((&json["at_risk"], &json["entry"]), (&json!("0"), &Value::Null));
+}
+
+#[test]
+fn a_purchase_that_may_not_be_repeated_says_what_is_at_risk() {
+    let bench = Bench::new("0.10 USD", 32);
+    let purchase = Purchase { id: "GET /paid".into(), named: false };
+    let once = Identity { purchase: Some(&purchase), rule: RetryRule::Never };
+    let terms = challenge(json!([usdc("10000")]));
+    let first = quote(terms.clone(), &asker(), once, &bench.means()).ok().unwrap();
+    let first = first.reserve(once, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
+    first.send().answered(500, None, None);
+    let payment = next(terms, &asker(), once, &bench.means()).err().unwrap().payment();
+    let json: Value = serde_json::from_str(payment.json()).unwrap();
+    assert_eq!((payment.money(), payment.retry()), (Money::Unknown, Retry::Never));
+    let found = (&json["at_risk"], &json["at_risk_usd"], &json["entry"]);
+    assert_eq!(found, (&json!("10000"), &json!("0.01"), &json!(1)), "{json}");
+}
+
+#[test]
+fn a_receipt_that_repeats_the_payment_does_not_reach_the_record() {
+    use base64::Engine;
+    let bench = Bench::new("0.10 USD", 32);
+    let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
+    let value = authorized.header().1.to_string();
+    let encoding = base64::engine::general_purpose::STANDARD;
+    let sent: Value = serde_json::from_slice(&encoding.decode(&value).unwrap()).unwrap();
+    let signature = sent["payload"]["signature"].as_str().unwrap().to_string();
+    for transaction in [signature.as_str(), &value[..128], "0xabc"] {
+        let lie = json!({"success": true, "transaction": transaction, "network": "eip155:84532", "payer": "0x1",
+            "extra": {"echo": [sent], "header": value, signature.as_str(): 1}, "amount": "7"});
+        let receipt = Receipt::parse(Some(encoding.encode(lie.to_string()).as_bytes()), None).unwrap().unwrap();
+        let payment = authorized.payment().clone().settled(receipt);
+        let record = format!("{} {} {payment:?}", payment.json(), payment.transaction());
+        assert!(!record.contains(&signature[2..]) && !record.contains(&value[..100]), "{record}");
+        assert!(record.contains(r#""amount":"7""#) && record.contains("eip155:84532"), "{record}");
+    }
+}
+
+#[test]
+fn a_receipt_of_upto_lowers_what_counts_only_where_the_policy_believes_it() {
+    let with_amount = |success: bool| {
+        use base64::Engine;
+        let json = json!({"success": success, "transaction": "0xabc", "network": "eip155:84532", "amount": "2000"});
+        let header = base64::engine::general_purpose::STANDARD.encode(json.to_string());
+        Receipt::parse(Some(header.as_bytes()), None).map(|receipt| receipt.map_err(|e: ReceiptError| e.to_string()))
+    };
+    for (believes, success, free) in [(false, true, 90_000), (true, true, 98_000), (true, false, 90_000)] {
+        let bench = Bench::new("0.10 USD", 32);
+        let mut authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
+        assert!(!authorized.believes, "the scheme is exact");
+        authorized.believes = believes;
+        authorized.send().answered(200, with_amount(success), None);
+        assert_eq!(bench.free_units(), free, "{believes} {success}");
+    }
+}
+
+#[test]
 fn no_record_of_a_payment_holds_what_could_be_presented_again() {
     let bench = Bench::new("0.10 USD", 32);
     let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();

@@ -285,8 +285,17 @@ impl<'a> Call<'a> {
         let paid_headers = payment.map(|payment| with_payment(&self.headers, payment));
         let mut again = Again::default();
         let mut repeats = 0;
+        let mut sent_before = false;
         loop {
-            let outcome = self.exchange_once(paid_headers.as_deref(), again);
+            let mut outcome = self.exchange_once(paid_headers.as_deref(), again);
+            match &mut outcome {
+                // That nothing was sent must be true of the whole call: an earlier exchange may have paid.
+                Err(lost) => {
+                    lost.report.request_sent_any |= sent_before;
+                    sent_before = lost.report.request_sent_any;
+                }
+                Ok(_) => sent_before = true,
+            }
             if repeats >= REPEATS_MAX {
                 return outcome;
             }

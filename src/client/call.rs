@@ -318,8 +318,17 @@ impl<'a> Call<'a> {
     fn exchange_repeating(&mut self, headers: Option<Vec<Header>>, paying: bool) -> Result<Incoming, Lost> {
         let mut again = Again::default();
         let mut repeats = 0;
+        let mut sent_before = false;
         loop {
-            let outcome = self.exchange_once(headers.as_deref(), paying, again);
+            let mut outcome = self.exchange_once(headers.as_deref(), paying, again);
+            match &mut outcome {
+                // That nothing was sent must be true of the whole call: an earlier exchange may have paid.
+                Err(lost) => {
+                    lost.report.request_sent_any |= sent_before;
+                    sent_before = lost.report.request_sent_any;
+                }
+                Ok(_) => sent_before = true,
+            }
             if repeats >= REPEATS_MAX {
                 return outcome;
             }

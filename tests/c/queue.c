@@ -577,6 +577,62 @@ static void forked(const server *server)
     x402_client_free(client);
 }
 
+static volatile int churning;
+
+static void *churn(void *unused)
+{
+    while (churning) {
+        x402_wallet *wallet;
+        x402_wallet_new(&wallet, NULL);
+        x402_wallet_free(wallet);
+    }
+    return unused;
+}
+
+/* A fork() in the middle of what other threads do with handles: the child's are whole, and nothing in it waits. */
+static void forked_while_handles_are_made(const server *server)
+{
+    enum { FORKS = 30, THREADS = 4 };
+    x402_client *client = client_with(NULL, NULL, NULL);
+    x402_queue *queue = queue_of(client);
+    pthread_t threads[THREADS];
+    int well = 0;
+    (void)server;
+    churning = 1;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, churn, NULL);
+    for (int i = 0; i < FORKS; i++) {
+        int told[2], status;
+        char said = 0;
+        pid_t child;
+        if (pipe(told) != 0)
+            exit(1);
+        child = fork();
+        if (child == 0) {
+            x402_event event = X402_EVENT_INIT;
+            alarm(20);
+            for (int use = 0; use < 100; use++) {
+                x402_wallet *wallet;
+                said = x402_wallet_new(&wallet, NULL) == X402_OK && x402_queue_next(queue, &event) == X402_ERROR_FORKED;
+            }
+            x402_queue_free(queue);
+            if (write(told[1], &said, 1) != 1)
+                _exit(1);
+            kill(getpid(), SIGKILL);
+        }
+        close(told[1]);
+        well += read(told[0], &said, 1) == 1 && said;
+        close(told[0]);
+        waitpid(child, &status, 0);
+    }
+    churning = 0;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(well == FORKS, "%d of %d children", well, FORKS);
+    x402_queue_free(queue);
+    x402_client_free(client);
+}
+
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/queue.json", 0);
@@ -592,6 +648,7 @@ int main(int argc, char **argv)
     events_grow(&server);
     loops_that_read_or_shut_the_descriptor(&server);
     forked(&server);
+    forked_while_handles_are_made(&server);
     server_stop(&server);
     return finish("queue");
 }

@@ -82,6 +82,14 @@
  *                            idle connections kept in all
  *    pool_per_host           number; default "8"
  *                            idle connections kept for one host
+ *    evm_rpc                 URL, or eip155:id=URL pairs separated by spaces, empty: none; default empty
+ *                            nodes to ask for the few facts that some EVM offers need before they can be
+ *                            signed; none for EIP-3009
+ *    solana_rpc              URL, or solana:id=URL pairs separated by spaces, empty: none; default empty
+ *                            nodes to ask for a blockhash or a mint where the offer and the built-in
+ *                            table do not tell
+ *    rpc_timeout_ms          milliseconds, 0: none; default "10000"
+ *                            how long a node may take for everything that one payment needs
  *    queue_threads           number from 1; default "256"
  *                            operations that a queue has under way at once, each on a thread of its own;
  *                            threads start when needed

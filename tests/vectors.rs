@@ -13,7 +13,7 @@ use x402::error::Status;
 use x402::money::{Amount, EvmAddress, TransferMethod};
 use x402::protocol::{Challenge, ChallengeError, Credential, Offer, Receipt, Version};
 use x402::scheme::evm::eip712::{Domain, Transfer, digest};
-use x402::scheme::{Payable, authorize, payable};
+use x402::scheme::{Ingredients, Payable, authorize, payable};
 use x402::wallet::Wallet;
 
 /// Account 0 of the well-known development mnemonic, with which the challenges were recorded.
@@ -109,7 +109,11 @@ fn check_hashes_and_signature(vector: &Value) {
     assert_eq!(digest, bytes(&signed["digest"]), "{id}: digest");
     let key = &wallet(text(&vector["privateKey"])).evm_keys()[0].clone();
     assert_eq!(key.address(), text(&vector["payer"]), "{id}: payer");
-    assert_eq!(key.sign_digest(&digest).unwrap(), bytes(&signed["signature"]), "{id}: signature");
+    assert_eq!(
+        key.sign_typed(&digest, String::new).unwrap().to_vec(),
+        bytes::<65>(&signed["signature"]),
+        "{id}: signature"
+    );
 }
 
 /// The whole way from the challenge to the header.
@@ -121,7 +125,7 @@ fn check_payment(vector: &Value, header: Option<&[u8]>, body: &[u8]) {
     assert_eq!((payable.payer.as_str(), payable.method), (text(&vector["payer"]), TransferMethod::Eip3009));
     let nonce = bytes(&vector["random32"][0]);
     let now_s = vector["now"].as_u64().unwrap();
-    let signed = authorize(offer, payable, &wallet, now_s, nonce).unwrap();
+    let signed = authorize(offer, payable, &wallet, &Ingredients::plain(now_s, nonce)).unwrap();
     let recorded = &vector["signed"][0];
     let payload: Value = serde_json::from_str(&signed.payload).unwrap();
     assert_eq!(payload["signature"], recorded["signature"], "{id}");
@@ -267,7 +271,8 @@ fn check_outcome(vector: &Value, outcome: Outcome) {
         let [(offer, payable)] = &offers[..] else { panic!("{id}: {} offers can be signed", offers.len()) };
         assert_eq!(offer.index, index, "{id}");
         let recorded = &vector["tsPayNoCaps"];
-        let signed = authorize(offer, payable, &wallet, NOW_S, bytes(&recorded["authorization"]["nonce"])).unwrap();
+        let nonce = bytes(&recorded["authorization"]["nonce"]);
+        let signed = authorize(offer, payable, &wallet, &Ingredients::plain(NOW_S, nonce)).unwrap();
         let payload: Value = serde_json::from_str(&signed.payload).unwrap();
         assert_eq!(payload["authorization"], recorded["authorization"], "{id}");
         let credential = Credential::new(challenge, offer, &signed.payload);
@@ -300,7 +305,7 @@ fn check_unpayable(id: &str, expected: &str, challenge: &Challenge, wallet: &Wal
     assert!(reason.starts_with(&format!("{expected} ")), "{id}: {reason}");
     let payer = wallet.address("eip155", 0).unwrap().to_string();
     let forced = Payable { key_index: 0, method: TransferMethod::Eip3009, payer };
-    let error = authorize(offer, &forced, wallet, NOW_S, [7; 32]).unwrap_err();
+    let error = authorize(offer, &forced, wallet, &Ingredients::plain(NOW_S, [7; 32])).unwrap_err();
     assert_eq!(error.status, Status::Sign, "{id}");
     assert!(error.message.contains(expected), "{id}: {error}");
 }

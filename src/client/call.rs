@@ -169,7 +169,9 @@ impl<'a> Call<'a> {
         let purchase = identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let inner = self.inner;
-        let claim = match payer::next(challenge, &self.asker(), identity, &inner.means()) {
+        let next = payer::next(challenge, &self.asker(), identity, &inner.means());
+        let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
+        let claim = match next {
             Ok(next) => {
                 // Rewound before anything is reserved, because a caller's rewind can fail.
                 if self.has_body {

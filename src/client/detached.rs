@@ -12,6 +12,7 @@ use super::response::first_header;
 use super::{Client, Failure, Inner};
 use crate::error::{Error, Status};
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
+use crate::transport::Cancel;
 use std::fmt;
 use std::sync::Arc;
 use url::Url;
@@ -70,6 +71,7 @@ impl Client {
         let identity = Identity { purchase: named.as_ref(), rule: inner.settings.retry_rule };
         let (asker, means) = (inner.asker(&url, &method), inner.means());
         let authorized = payer::next(challenge, &asker, identity, &means)
+            .and_then(|next| inner.inform(next, &inner.settings, None, &Cancel::default()))
             .and_then(|next| next.claim(identity, &means))
             .and_then(|claim| inner.sign(claim, &url))
             .map_err(declined(Status::Refused))?;

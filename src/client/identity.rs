@@ -31,7 +31,7 @@ pub(super) fn of(
     let socket = socket(settings);
     let mut url = url.clone();
     url.set_fragment(None);
-    let payer = wallet.address("eip155", 0).unwrap_or_default();
+    let payer = wallet.address("eip155", 0).or_else(|| wallet.address("solana", 0)).unwrap_or_default();
     let parts: [&[u8]; 6] =
         [b"derived", payer.as_bytes(), method.as_bytes(), url.as_str().as_bytes(), socket, body.as_slice()];
     Ok(Some(Purchase { id: hex(&parts), named: false }))

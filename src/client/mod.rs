@@ -17,6 +17,7 @@ mod call;
 mod detached;
 mod held;
 mod identity;
+mod node;
 mod purchase;
 pub mod queue;
 mod redirect;
@@ -32,6 +33,7 @@ use crate::transport::{self, Transport};
 use crate::wallet::Wallet;
 use crate::world::World;
 use call::{Call, Step};
+use once_cell::sync::OnceCell;
 use settings::Settings;
 use std::sync::Arc;
 
@@ -108,6 +110,8 @@ struct Inner {
     ledger: Arc<Ledger>,
     settings: Settings,
     transport: Transport,
+    /// For the nodes of chains; made when one is first asked.
+    node_transport: OnceCell<Transport>,
     world: World,
     log: Option<Log>,
 }
@@ -130,7 +134,8 @@ impl Client {
         })?;
         let (wallet, policy) = (config.wallet.clone(), config.policy.clone());
         let ledger = config.ledger.clone().unwrap_or_else(Ledger::in_memory);
-        Ok(Client(Arc::new(Inner { wallet, policy, ledger, settings, transport, world, log: config.log.clone() })))
+        let (node_transport, log) = (OnceCell::new(), config.log.clone());
+        Ok(Client(Arc::new(Inner { wallet, policy, ledger, settings, transport, node_transport, world, log })))
     }
 
     /// Sends `request`, pays once if it is asked to and may, and returns the answer.

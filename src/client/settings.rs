@@ -3,6 +3,7 @@
 //! Owns the forms of the values and which of them a single request may change. A request's own settings are
 //! laid over its client's; the first bad value is refused where it is set, not when it is used.
 
+use super::node::{self, NodeUrl};
 use crate::body::ReplayLimits;
 use crate::error::{Error, Status, printable};
 use crate::ledger::{RetryRule, check_name};
@@ -58,6 +59,9 @@ pub const SETTINGS: &[Setting] = &[
     row("tls_min", "1.2 or 1.3", "1.2", false, "the lowest version of TLS"),
     row("pool_idle", "number", "32", false, "idle connections kept in all"),
     row("pool_per_host", "number", "8", false, "idle connections kept for one host"),
+    row("evm_rpc", "URL, or eip155:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for the few facts that some EVM offers need before they can be signed; none for EIP-3009"),
+    row("solana_rpc", "URL, or solana:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for a blockhash or a mint where the offer and the built-in table do not tell"),
+    row("rpc_timeout_ms", "milliseconds, 0: none", "10000", false, "how long a node may take for everything that one payment needs"),
     row("queue_threads", "number from 1", "256", false, "operations that a queue has under way at once, each on a thread of its own; threads start when needed"),
     row("queue_backlog", "number", "4096", false, "operations that a queue takes beyond those, to wait for a thread or for their event to be taken"),
     row("unix_socket", "path, empty: none", "", false, "connect to this socket whatever the URL's host"),
@@ -91,6 +95,9 @@ pub struct Settings {
     pub tls: TlsSettings,
     pub pool_idle: usize,
     pub pool_per_host: usize,
+    pub evm_rpc: Vec<NodeUrl>,
+    pub solana_rpc: Vec<NodeUrl>,
+    pub rpc_timeout: Option<Duration>,
     pub queue_threads: usize,
     pub queue_backlog: usize,
     pub unix_socket: Option<PathBuf>,
@@ -117,6 +124,9 @@ impl Settings {
             tls: TlsSettings::default(),
             pool_idle: 0,
             pool_per_host: 0,
+            evm_rpc: Vec::new(),
+            solana_rpc: Vec::new(),
+            rpc_timeout: None,
             queue_threads: 1,
             queue_backlog: 0,
             unix_socket: None,
@@ -155,6 +165,9 @@ impl Settings {
             "tls_min" => self.tls.min_version = entry.tls_version()?,
             "pool_idle" => self.pool_idle = entry.number(POOL_MAX)? as usize,
             "pool_per_host" => self.pool_per_host = entry.number(POOL_MAX)? as usize,
+            "evm_rpc" => self.evm_rpc = entry.nodes("eip155")?,
+            "solana_rpc" => self.solana_rpc = entry.nodes("solana")?,
+            "rpc_timeout_ms" => self.rpc_timeout = entry.duration()?,
             "queue_threads" => self.queue_threads = entry.number_from_1(QUEUE_THREADS_MAX)? as usize,
             "queue_backlog" => self.queue_backlog = entry.number(QUEUE_BACKLOG_MAX)? as usize,
             "unix_socket" => self.unix_socket = entry.path(),
@@ -272,6 +285,13 @@ impl Entry<'_> {
 
     fn proxy(&self) -> Result<Option<Proxy>, Error> {
         if self.value.is_empty() { Ok(None) } else { Proxy::parse(self.value).map(Some) }
+    }
+
+    /// The URL of a node often holds a key, so the message leaves the value out.
+    fn nodes(&self, family: &str) -> Result<Vec<NodeUrl>, Error> {
+        node::parse_urls(family, self.value).map_err(|wanted| {
+            Error::new(Status::Setting, format!("the setting {} cannot be used; it takes {wanted}", self.key))
+        })
     }
 
     fn tls_version(&self) -> Result<TlsVersion, Error> {

@@ -57,6 +57,8 @@ pub struct Recipe {
     pub valid_before_s: u64,
     /// A challenge with the chosen offer alone: offer, resource and extensions verbatim.
     pub terms: String,
+    /// What a node said of the chain, as JSON; empty where nothing was asked.
+    pub facts: String,
 }
 
 impl fmt::Debug for Recipe {

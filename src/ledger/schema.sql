@@ -26,7 +26,8 @@ CREATE TABLE entries (
   signed_s       INTEGER NOT NULL, -- seconds since 1970
   valid_before_s INTEGER NOT NULL, -- seconds since 1970 from which on the signature is void
   nonce          BLOB,             -- 32 bytes
-  terms          TEXT              -- the chosen offer, the resource and the extensions, verbatim, as a challenge
+  terms          TEXT,             -- the chosen offer, the resource and the extensions, verbatim, as a challenge
+  facts          TEXT              -- what a node said of the chain before, as JSON; '' where nothing was asked
 ) STRICT;
 CREATE INDEX entries_by_time ON entries (at_s);
 CREATE INDEX entries_by_purchase ON entries (purchase) WHERE purchase IS NOT NULL;

@@ -36,6 +36,7 @@ impl Bench {
             signed_s,
             valid_before_s: signed_s + 60,
             terms: TERMS.into(),
+            facts: String::new(),
         };
         self.ledger.reserve(Order { intent: &intent, recipe, purchase, rule, budgets: &self.budgets })
     }

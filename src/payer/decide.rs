@@ -10,7 +10,7 @@ use crate::ledger::{Denied, Intent};
 use crate::money::{Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
-use crate::scheme::{self, Payable};
+use crate::scheme::{self, Facts, Payable};
 use serde_json::{Value, json};
 
 /// Why one offer was not paid.
@@ -126,7 +126,7 @@ pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Q
         match fits.and_then(|()| approved(means, asker, offer, &candidate.payable)) {
             Ok(()) => {
                 let (chosen, payable) = (candidate.at, candidate.payable);
-                return Ok(Quoted { challenge, chosen, payable, intent, refusals });
+                return Ok(Quoted { challenge, chosen, payable, intent, facts: Facts::default(), refusals });
             }
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }

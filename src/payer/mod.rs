@@ -19,9 +19,10 @@ mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
 use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Purchase, Recipe, Reservation, RetryRule};
+use crate::money::Network;
 use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
-use crate::scheme::{self, Payable};
+use crate::scheme::{self, Facts, Ingredients, Need, Payable};
 use crate::wallet::Wallet;
 use crate::world::World;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub struct Quoted {
     chosen: usize,
     payable: Payable,
     intent: Intent,
+    facts: Facts,
     refusals: Vec<Refusal>,
 }
 
@@ -100,7 +102,8 @@ impl Quoted {
         let signed_s = means.world.clock.unix_s();
         let valid_before_s = scheme::valid_before_s(self.offer(), signed_s);
         let terms = self.challenge.terms_of(self.offer());
-        Ok(Recipe { payer: self.payable.payer.clone(), nonce, signed_s, valid_before_s, terms })
+        let (payer, facts) = (self.payable.payer.clone(), self.facts.to_json());
+        Ok(Recipe { payer, nonce, signed_s, valid_before_s, terms, facts })
     }
 }
 
@@ -119,6 +122,40 @@ pub fn next(challenge: Challenge, asker: &Asker, identity: Identity<'_>, means: 
 }
 
 impl Next {
+    /// What must be asked of a node of [`Next::network`] before this is claimed. A standing signature was made from
+    /// facts that are kept with it.
+    pub fn needs(&self) -> Vec<Need> {
+        match self {
+            Next::Quoted(quoted) => {
+                scheme::needs(quoted.offer(), &quoted.payable, quoted.challenge.extensions.as_deref())
+            }
+            Next::Standing(_) => Vec::new(),
+        }
+    }
+
+    pub fn network(&self) -> &Network {
+        match self {
+            Next::Quoted(quoted) => &quoted.offer().network,
+            Next::Standing(standing) => &standing.offer().network,
+        }
+    }
+
+    /// The answers to [`Next::needs`].
+    pub fn informed(self, facts: Facts) -> Next {
+        match self {
+            Next::Quoted(quoted) => Next::Quoted(Quoted { facts, ..quoted }),
+            standing @ Next::Standing(_) => standing,
+        }
+    }
+
+    /// Nothing is claimed after all.
+    pub fn declined(self, reason: String) -> Declined {
+        match self {
+            Next::Quoted(quoted) => quoted.declined(reason),
+            Next::Standing(standing) => Declined::at_risk(Some(standing.offer()), reason),
+        }
+    }
+
     pub fn claim(self, identity: Identity<'_>, means: &Means<'_>) -> Result<Claim, Declined> {
         match self {
             Next::Quoted(quoted) => quoted.reserve(identity, means),
@@ -182,7 +219,12 @@ fn sign(
     wallet: &Wallet,
     recipe: &Recipe,
 ) -> Result<Credential, Error> {
-    let authorization = scheme::authorize(offer, payable, wallet, recipe.signed_s, recipe.nonce)?;
+    let facts = Facts::parse(&recipe.facts).ok_or_else(|| {
+        Error::new(Status::Sign, "the facts that the ledger keeps for this signature cannot be read; nothing is sent")
+    })?;
+    let extensions = challenge.extensions.as_deref();
+    let ingredients = Ingredients { now_s: recipe.signed_s, nonce: recipe.nonce, facts: &facts, extensions };
+    let authorization = scheme::authorize(offer, payable, wallet, &ingredients)?;
     if (authorization.valid_before_s, &authorization.payer) != (recipe.valid_before_s, &recipe.payer) {
         let message = "the signature is not the one that the ledger recorded; nothing is sent";
         return Err(Error::new(Status::Sign, message));

@@ -5,13 +5,17 @@
 //! what is signed is read from the offer again at signing, so it is never other than what was checked.
 
 pub mod evm;
+mod facts;
 
 use crate::error::{Error, Status};
 use crate::money::TransferMethod;
 use crate::protocol::Offer;
 use crate::wallet::Wallet;
+use serde_json::value::RawValue;
 use std::fmt;
 use zeroize::Zeroizing;
+
+pub use facts::{Facts, Need};
 
 /// The longest that a signature stays valid. Servers ask for days at times; a signature that can still be
 /// presented next week is a cheque left lying about.
@@ -25,6 +29,27 @@ pub struct Payable {
     pub method: TransferMethod,
     /// The address that pays.
     pub payer: String,
+}
+
+/// Everything besides offer and key that a signature is made from. The same values give the same bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Ingredients<'a> {
+    /// Seconds since 1970.
+    pub now_s: u64,
+    /// Never used with this key for anything else.
+    pub nonce: [u8; 32],
+    /// The answers to [`needs`].
+    pub facts: &'a Facts,
+    /// What the challenge declares beside its offers (x402 v2 `extensions`).
+    pub extensions: Option<&'a RawValue>,
+}
+
+impl Ingredients<'static> {
+    /// Where the offer itself says all that is signed.
+    pub fn plain(now_s: u64, nonce: [u8; 32]) -> Self {
+        static NONE: Facts = Facts::none();
+        Ingredients { now_s, nonce, facts: &NONE, extensions: None }
+    }
 }
 
 /// A signed payment that has not been sent. `Debug` does not show the signature.
@@ -46,17 +71,25 @@ pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
     }
 }
 
+/// What must be asked of a node before `offer` is signed; for most offers nothing.
+pub fn needs(offer: &Offer, _payable: &Payable, _extensions: Option<&RawValue>) -> Vec<Need> {
+    match offer.network.namespace() {
+        // Whatever an EIP-3009 transfer is made from, its offer says.
+        "eip155" => Vec::new(),
+        _ => Vec::new(),
+    }
+}
+
 /// Signs what `offer` asks for, valid from before `now_s` for as long as the offer allows and at most
-/// [`VALIDITY_S_MAX`]. `nonce` must never have been used with this key. Errors are `Status::Sign`.
+/// [`VALIDITY_S_MAX`]. Errors are `Status::Sign`.
 pub fn authorize(
     offer: &Offer,
     payable: &Payable,
     wallet: &Wallet,
-    now_s: u64,
-    nonce: [u8; 32],
+    ingredients: &Ingredients<'_>,
 ) -> Result<Authorization, Error> {
     match offer.network.namespace() {
-        "eip155" => evm::authorize(offer, payable, wallet, now_s, nonce),
+        "eip155" => evm::authorize(offer, payable, wallet, ingredients),
         _ => Err(cannot_sign(&format!("network is {}, which has no signer", offer.network))),
     }
 }

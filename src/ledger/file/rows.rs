@@ -76,19 +76,20 @@ pub(super) fn entries_after(db: &Connection, after_id: u64, limit: usize) -> Res
 
 /// What the signature of an entry is made from; nothing once it was wiped.
 pub(super) fn recipe_of(db: &Connection, id: u64) -> Result<Option<Recipe>> {
-    let sql = "SELECT payer, signed_s, valid_before_s, nonce, terms FROM entries
-               WHERE id = ?1 AND nonce IS NOT NULL AND terms IS NOT NULL";
+    let sql = "SELECT payer, signed_s, valid_before_s, nonce, terms, facts FROM entries
+               WHERE id = ?1 AND nonce IS NOT NULL AND terms IS NOT NULL AND facts IS NOT NULL";
     let recipe = |row: &Row<'_>| {
         let (signed_s, valid_before_s) = (unsigned(row, 1)?, unsigned(row, 2)?);
-        Ok(Recipe { payer: row.get(0)?, signed_s, valid_before_s, nonce: row.get(3)?, terms: row.get(4)? })
+        let (nonce, terms, facts) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        Ok(Recipe { payer: row.get(0)?, signed_s, valid_before_s, nonce, terms, facts })
     };
     db.prepare_cached(sql)?.query_row([signed(id)], recipe).optional()
 }
 
 pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &str) -> Result<u64> {
     let sql = "INSERT INTO entries (state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id,
-                 owner, payer, signed_s, valid_before_s, nonce, terms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+                 owner, payer, signed_s, valid_before_s, nonce, terms, facts)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     db.prepare_cached(sql)?.execute(params![
         entry.state.name(),
         signed(entry.at_s),
@@ -106,6 +107,7 @@ pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &st
         signed(recipe.valid_before_s),
         recipe.nonce,
         recipe.terms,
+        recipe.facts,
     ])?;
     let id = u64::try_from(db.last_insert_rowid()).unwrap_or(0);
     db.prepare_cached("UPDATE openings SET latest_s = ?1")?.execute([signed(entry.at_s)])?;
@@ -120,7 +122,9 @@ pub(super) fn set_state(db: &Connection, id: u64, state: State) -> Result<()> {
 
 /// Takes away what the signature could be made from again.
 pub(super) fn wipe(db: &Connection, id: u64) -> Result<()> {
-    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL WHERE id = ?1")?.execute([signed(id)]).map(|_| ())
+    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL WHERE id = ?1")?
+        .execute([signed(id)])
+        .map(|_| ())
 }
 
 /// `None`: the sum cannot be kept.

@@ -256,6 +256,7 @@ impl Bench {
             signed_s: NOW_S,
             valid_before_s: NOW_S + 60,
             terms: terms.into(),
+            facts: r#"{"a":"b"}"#.into(),
         };
         let order = Order { intent: &intent, recipe, purchase: None, rule: RetryRule::Proven, budgets: &self.budgets };
         self.ledger.reserve(order)

@@ -7,7 +7,7 @@ mod exact;
 #[cfg(test)]
 mod tests;
 
-use super::{Authorization, Payable, cannot_sign};
+use super::{Authorization, Ingredients, Payable, cannot_sign};
 use crate::error::{Error, printable};
 use crate::money::TransferMethod;
 use crate::protocol::Offer;
@@ -27,8 +27,7 @@ pub(super) fn authorize(
     offer: &Offer,
     payable: &Payable,
     wallet: &Wallet,
-    now_s: u64,
-    nonce: [u8; 32],
+    ingredients: &Ingredients<'_>,
 ) -> Result<Authorization, Error> {
     if offer.scheme != "exact" || payable.method != TransferMethod::Eip3009 {
         return Err(cannot_sign("scheme is not exact by EIP-3009"));
@@ -39,5 +38,5 @@ pub(super) fn authorize(
         .get(payable.key_index)
         .filter(|key| key.address() == payable.payer)
         .ok_or_else(|| cannot_sign("the wallet no longer holds the key that was chosen"))?;
-    exact::authorize(&terms, key, now_s, nonce)
+    exact::authorize(&terms, key, ingredients.now_s, ingredients.nonce)
 }

@@ -3,7 +3,7 @@
 use crate::error::Status;
 use crate::money::{TransferMethod, known_assets};
 use crate::protocol::Challenge;
-use crate::scheme::{VALIDITY_S_MAX, authorize, payable};
+use crate::scheme::{Ingredients, VALIDITY_S_MAX, authorize, payable};
 use crate::wallet::Wallet;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn refusal(change: impl FnOnce(&mut Value)) -> String {
 fn validity_of(offer: &Value, now_s: u64) -> (String, String, u64) {
     let challenge = read(offer);
     let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
-    let signed = authorize(&challenge.offers[0], &chosen, &wallet(), now_s, [1; 32]).unwrap();
+    let signed = authorize(&challenge.offers[0], &chosen, &wallet(), &Ingredients::plain(now_s, [1; 32])).unwrap();
     let payload: Value = serde_json::from_str(&signed.payload).unwrap();
     let text = |field: &str| payload["authorization"][field].as_str().unwrap().to_string();
     (text("validAfter"), text("validBefore"), signed.valid_before_s)
@@ -154,7 +154,7 @@ fn only_the_key_that_was_chosen_signs() {
     let mut other = Wallet::new();
     other.add_evm_key(&format!("{:0>64}", "1")).unwrap();
     for wallet in [other, Wallet::new()] {
-        let error = authorize(&challenge.offers[0], &chosen, &wallet, NOW_S, [1; 32]).unwrap_err();
+        let error = authorize(&challenge.offers[0], &chosen, &wallet, &Ingredients::plain(NOW_S, [1; 32])).unwrap_err();
         assert_eq!(error.status, Status::Sign);
     }
 }

@@ -118,9 +118,11 @@ pub fn keep_whole_over_fork() {
         HELD.with_borrow_mut(Vec::clear);
     }
     static ONCE: Once = Once::new();
-    // It fails for want of memory alone, and then fork() is as it was.
-    // SAFETY: plain functions that live as long as the library, which is never unloaded.
-    ONCE.call_once(|| drop(unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) }));
+    ONCE.call_once(|| {
+        // It fails for want of memory alone, and then fork() is as it was.
+        // SAFETY: plain functions that live as long as the library, which is never unloaded.
+        let _ = unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) };
+    });
 }
 
 fn place<N: Noun>(object: Arc<N>, owned: bool) -> Result<*mut N::C, Error> {

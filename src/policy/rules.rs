@@ -53,6 +53,12 @@ impl Policy {
             .chain(iter::once_with(|| ("max_per_payment", self.check_amount(offer))))
     }
 
+    /// The rules about who asks, whatever the offer.
+    pub fn check_asker(&self, asker: &Asker) -> Result<(), String> {
+        self.check_channel(asker)?;
+        self.check_host(asker)
+    }
+
     fn patterns(&self, subject: Subject) -> impl Iterator<Item = &super::Pattern> {
         self.allowed.iter().filter(move |(of, _)| *of == subject).map(|(_, pattern)| pattern)
     }

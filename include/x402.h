@@ -384,8 +384,8 @@ typedef struct x402_error x402_error;
  *
  * Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
  * "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
- * three count under every budget. A request that is repeated while its payment is in the open presents the very same
- * payment again; see the settings purchase_key and retry_policy.
+ * three count under every budget. A request that is repeated while its payment is in the open, or after it was paid and
+ * the answer broke off or was a 5xx, presents the very same payment again; see the settings purchase_key and retry_policy.
  *
  * A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
  * once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
@@ -685,7 +685,9 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
  *
  * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
- *                 plain http, which otherwise only loopback may
+ *                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+ *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
+ *                 signed maximum counts, because a receipt is the server's claim
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
  *                 ("*.example.com": every name below it)
  *
@@ -763,11 +765,23 @@ X402_API x402_status x402_ledger_entries_json(const x402_ledger *ledger,
                                               x402_error **error);
 
 /**
+ * As x402_ledger_entries_json, of those entries alone whose outcome is open: "unknown", or "open", or paid with an
+ * answer that broke off ("broke_off"). What an operator looks at; x402_ledger_abandon gives one of them up, unless it
+ * is in flight ("in_flight"). "at_s" and "valid_before_s" are seconds since 1970.
+ */
+X402_API x402_status x402_ledger_unsettled_json(const x402_ledger *ledger,
+                                                uint64_t after_id,
+                                                size_t limit,
+                                                char **json,
+                                                x402_error **error);
+
+/**
  * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
  * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
- * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+ * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+ * answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
  *
- * @param entry  its id in x402_ledger_entries_json
+ * @param entry  its id in x402_ledger_unsettled_json
  *
  * X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
  */

@@ -55,14 +55,19 @@ private:
 
 namespace detail {
 
-template <class Read, class Rewind> struct BodyBox {
+// A callable that a queue gave up waiting for still runs when the queue is gone: the trampoline holds its own box.
+template <class Read, class Rewind> struct BodyBox : std::enable_shared_from_this<BodyBox<Read, Rewind>> {
+    BodyBox(Read read_, Rewind rewind_, std::shared_ptr<Later> later_)
+        : read(std::move(read_)), rewind(std::move(rewind_)), later(std::move(later_))
+    {
+    }
     Read read;
     Rewind rewind;
     std::shared_ptr<Later> later;
 
     static std::int32_t give(void *userdata, std::uint8_t *buffer, std::size_t cap, std::size_t *length)
     {
-        auto *box = static_cast<BodyBox *>(userdata);
+        const auto box = static_cast<BodyBox *>(userdata)->shared_from_this();
         return guarded(box->later.get(), [&] {
             const Given given = box->read(Buffer(buffer, cap));
             *length = given.bytes();
@@ -71,22 +76,29 @@ template <class Read, class Rewind> struct BodyBox {
     }
     static std::int32_t start_over(void *userdata)
     {
-        auto *box = static_cast<BodyBox *>(userdata);
+        const auto box = static_cast<BodyBox *>(userdata)->shared_from_this();
         return guarded(box->later.get(), [&] { return answer(box->rewind); });
     }
 };
 
-template <class Watch> struct ProgressBox {
+template <class Watch> struct ProgressBox : std::enable_shared_from_this<ProgressBox<Watch>> {
+    ProgressBox(Watch watch_, std::shared_ptr<Later> later_) : watch(std::move(watch_)), later(std::move(later_)) {}
     Watch watch;
     std::shared_ptr<Later> later;
 
     static std::int32_t tell(void *userdata, std::uint64_t sent, std::uint64_t send_total, std::uint64_t received,
                              std::uint64_t receive_total)
     {
-        auto *box = static_cast<ProgressBox *>(userdata);
+        const auto box = static_cast<ProgressBox *>(userdata)->shared_from_this();
         return guarded(box->later.get(),
                        [&] { return answer(box->watch, Progress{sent, send_total, received, receive_total}); });
     }
+};
+
+/// What a response needs of the request that it answers.
+struct Asked {
+    std::shared_ptr<void> progress;
+    std::shared_ptr<Later> later;
 };
 
 /// Takes from a stream's buffer what is there, and waits for no more than the first byte: a pipe is not held back.
@@ -187,7 +199,7 @@ public:
     template <class Watch> Result<void> try_progress(Watch watch)
     {
         using Box = detail::ProgressBox<Watch>;
-        std::shared_ptr<Box> box(new Box{std::move(watch), later_});
+        auto box = std::make_shared<Box>(std::move(watch), later_);
         auto done = detail::invoke(x402_request_progress, handle_.get(), &Box::tell, static_cast<void *>(box.get()));
         if (done)
             progress_ = std::move(box);
@@ -230,7 +242,7 @@ private:
     Result<void> boxed_body(Read read, Rewind rewind, bool rewinds, std::uint64_t length)
     {
         using Box = detail::BodyBox<Read, Rewind>;
-        std::shared_ptr<Box> box(new Box{std::move(read), std::move(rewind), later_});
+        auto box = std::make_shared<Box>(std::move(read), std::move(rewind), later_);
         auto done = detail::invoke(x402_request_body_reader, handle_.get(), &Box::give,
                                    rewinds ? &Box::start_over : static_cast<x402_rewind_fn>(nullptr),
                                    static_cast<void *>(box.get()), length);
@@ -245,6 +257,7 @@ private:
         };
         return boxed_body(std::move(read), std::move(rewind), place.seeks, place.length);
     }
+    detail::Asked asked() const { return {progress_, later_}; }
     /// The body before goes only once the library has let go of it.
     Result<void> body_done(Result<void> done, std::shared_ptr<void> box)
     {

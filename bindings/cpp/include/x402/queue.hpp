@@ -148,9 +148,10 @@ private:
         if (status == X402_OK)
             return true;
         state_->remove(own); // it is not under way
+        Error why(error); // frees it in any case: a full queue gives one too
         if (status == X402_AGAIN)
             return false;
-        return Error(error);
+        return why;
     }
 
     template <class Take> Result<std::optional<Event>> take(Take take)

@@ -93,6 +93,24 @@ void ledger(const std::string &file)
 }
 /* end of cut */
 
+/* cut: queue */
+// Several at once from one thread; an event loop polls queue.fd() and calls queue.next() instead of queue.wait().
+void together(const x402::Client &client, const std::string &url)
+{
+    x402::Queue queue(client);
+    for (std::uint64_t token = 1; token <= 3; token++) {
+        x402::Request request("GET", url);
+        if (!queue.send(request, token))
+            std::cout << "the queue is full: take events first\n";
+    }
+    for (int i = 0; i < 3; i++) {
+        x402::Event event = queue.wait();
+        if (x402::Result<x402::Response> *sent = event.sent())
+            std::cout << "event " << event.token << ": " << sent->value().status() << '\n';
+    }
+}
+/* end of cut */
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -109,6 +127,7 @@ int main(int argc, char **argv)
         stream(client, base + "/weather");
         errors(client, "no url");
         exceptions(client, base + "/free-upload");
+        together(client, base + "/free");
         ledger(accounts);
     } catch (const std::exception &error) {
         std::cerr << error.what() << '\n';

@@ -126,7 +126,7 @@
 #define X402_ABI_VERSION 0
 
 /* An event to begin with: x402_event event = X402_EVENT_INIT; */
-#define X402_EVENT_INIT { sizeof(x402_event), 0, 0, 0, NULL, NULL, 0 }
+#define X402_EVENT_INIT { sizeof(x402_event), 0, X402_OK, 0, NULL, NULL, 0 }
 
 /* On Windows, define X402_STATIC before including this to link the static library. */
 #if defined(_WIN32) && !defined(X402_STATIC)

@@ -156,8 +156,7 @@ private:
 
     template <class Take> Result<std::optional<Event>> take(Take take)
     {
-        x402_event event{};
-        event.struct_size = sizeof event;
+        x402_event event = X402_EVENT_INIT;
         const Status status = take(&event);
         if (status == X402_AGAIN)
             return std::optional<Event>();

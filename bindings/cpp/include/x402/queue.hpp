@@ -63,8 +63,9 @@ public:
     /// Takes an event, waiting for one; nothing if none came in time.
     Result<std::optional<Event>> try_wait(std::chrono::milliseconds time)
     {
-        const auto most = static_cast<std::chrono::milliseconds::rep>(X402_WAIT_FOREVER);
-        const auto timeout_ms = static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(time.count(), 0, most));
+        using Count = std::chrono::milliseconds::rep;
+        const Count within = std::clamp(time.count(), Count{0}, static_cast<Count>(X402_WAIT_FOREVER));
+        const auto timeout_ms = static_cast<std::uint32_t>(within);
         return take([&](x402_event *event) { return x402_queue_wait(handle(), timeout_ms, event); });
     }
     /// Cancels the operations that have this token; each still has its event. false: there is none.

@@ -163,25 +163,25 @@ public:
     /// The body from a stream, from where it stands; it must outlive the request, or another body. If it can seek, its
     /// length is found and the paid replay reads it again; else the library keeps a copy (replay_memory, replay_disk).
     /// Its buffer is read, whatever the stream's state.
-    Result<void> try_body(std::istream &stream) { return try_body_from(*stream.rdbuf(), nullptr); }
+    Result<void> try_body(std::istream &stream) { return streamed_body(*stream.rdbuf(), nullptr); }
     /// The same with a stream that the request owns from here on.
     Result<void> try_body(std::unique_ptr<std::istream> stream)
     {
         std::streambuf &buffer = *stream->rdbuf();
-        return try_body_from(buffer, std::shared_ptr<std::istream>(std::move(stream)));
+        return streamed_body(buffer, std::shared_ptr<std::istream>(std::move(stream)));
     }
     /// The body from a callable: `size_t read(x402::Buffer)` writes the next bytes and returns how many, 0 at the end; see
     /// Given. The library keeps a copy for the paid replay. A `length` that is given is enforced.
     template <class Read, class = std::enable_if_t<std::is_invocable_r_v<Given, Read &, Buffer>>>
     Result<void> try_body(Read read, std::uint64_t length = length_unknown)
     {
-        return try_body_boxed(std::move(read), [] {}, false, length);
+        return boxed_body(std::move(read), [] {}, false, length);
     }
     /// The same, and `rewind()` goes back to the first byte for the paid replay, so that no copy is kept.
     template <class Read, class Rewind, class = std::enable_if_t<std::is_invocable_v<Rewind &>>>
     Result<void> try_body(Read read, Rewind rewind, std::uint64_t length = length_unknown)
     {
-        return try_body_boxed(std::move(read), std::move(rewind), true, length);
+        return boxed_body(std::move(read), std::move(rewind), true, length);
     }
     /// Tells `watch(const x402::Progress &)` how far a call has come, the reading of the answer included.
     template <class Watch> Result<void> try_progress(Watch watch)
@@ -227,7 +227,7 @@ private:
     explicit Request(x402_request *raw) : later_(std::make_shared<detail::Later>()), handle_(raw) {}
 
     template <class Read, class Rewind>
-    Result<void> try_body_boxed(Read read, Rewind rewind, bool rewinds, std::uint64_t length)
+    Result<void> boxed_body(Read read, Rewind rewind, bool rewinds, std::uint64_t length)
     {
         using Box = detail::BodyBox<Read, Rewind>;
         std::shared_ptr<Box> box(new Box{std::move(read), std::move(rewind), later_});
@@ -236,14 +236,14 @@ private:
                                    static_cast<void *>(box.get()), length);
         return body_done(std::move(done), std::move(box));
     }
-    Result<void> try_body_from(std::streambuf &buffer, std::shared_ptr<std::istream> owner)
+    Result<void> streamed_body(std::streambuf &buffer, std::shared_ptr<std::istream> owner)
     {
         const detail::StreamPlace place(buffer);
         auto read = [&buffer, owner](Buffer to) { return detail::take_from(buffer, to); };
         auto rewind = [&buffer, start = place.start] {
             return buffer.pubseekpos(start, std::ios_base::in) == start ? 0 : detail::stopped;
         };
-        return try_body_boxed(std::move(read), std::move(rewind), place.seeks, place.length);
+        return boxed_body(std::move(read), std::move(rewind), place.seeks, place.length);
     }
     /// The body before goes only once the library has let go of it.
     Result<void> body_done(Result<void> done, std::shared_ptr<void> box)

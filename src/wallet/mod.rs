@@ -6,6 +6,7 @@
 mod derive;
 mod ecdsa;
 mod evm;
+mod keyfile;
 mod mnemonic;
 mod pages;
 mod secret;
@@ -60,6 +61,28 @@ impl Wallet {
         let secret = derive::ed25519(&mnemonic::seed(phrase, passphrase)?, &path)?;
         self.solana.push(SolanaKey::from_secret(secret)?);
         Ok(())
+    }
+
+    /// Adds the key of a file that nobody else may read: a version 3 keystore with its password, or a Solana key pair
+    /// as `solana-keygen` writes it without one. Errors are `Status::Key`.
+    pub fn add_keyfile(&mut self, path: &str, password: Option<&str>) -> Result<(), Error> {
+        match keyfile::read(path, password)? {
+            keyfile::Content::Solana(text) => self.add_solana_key(&text),
+            keyfile::Content::Evm(secret, stated) => {
+                let key = EvmKey::from_secret(secret)?;
+                let is_stated = |stated: &String| {
+                    let digits = stated.strip_prefix("0x").unwrap_or(stated);
+                    key.address().trim_start_matches("0x").eq_ignore_ascii_case(digits)
+                };
+                if !stated.as_ref().is_none_or(is_stated) {
+                    let path = printable(path);
+                    let message = format!("the key file \"{path}\" states another address than that of its key");
+                    return Err(Error::new(Status::Key, message));
+                }
+                self.evm.push(key);
+                Ok(())
+            }
+        }
     }
 
     /// Adds a signer elsewhere for `address`: family `eip155` for an account, `eip155-contract` for a contract that

@@ -21,11 +21,12 @@
  *  5. Text out: NUL-terminated UTF-8, owned by the handle it came from, valid until that is freed. Only the texts of
  *     x402_client_quote_json and x402_ledger_..._json are the caller's, to be freed with x402_string_free.
  *  6. free(NULL) is nothing, nor is freeing twice. Handles may be freed in any order; a child keeps its parent alive.
- *  7. wallet, policy, ledger, config, client: any thread. request, response: one thread at a time, else X402_ERROR_BUSY.
- *     x402_request_cancel: any thread, any time. error, payment: any thread may read.
- *  8. Callbacks run on the thread that called in, get `void *userdata`, and return 0 to go on; any other value stops, and
- *     comes back unchanged from x402_error_callback_value. They must return: no longjmp; a C++ exception that leaves one
- *     ends the process.
+ *  7. wallet, policy, ledger, config, client, queue: any thread. request, response: one thread at a time, else
+ *     X402_ERROR_BUSY. x402_request_cancel, x402_queue_cancel: any thread, any time. error, payment: any thread may read.
+ *  8. Callbacks run on the thread that called in; but those of what was given to a QUEUE run on one of the QUEUE'S OWN
+ *     THREADS, one at a time for a request, several at once for several. They get `void *userdata`, and return 0 to go
+ *     on; any other value stops, and comes back unchanged from x402_error_callback_value. They must return: no longjmp; a
+ *     C++ exception that leaves one ends the process.
  *  9. Nothing panics, exits, prints, installs a signal handler or reads the environment unasked. errno is left as it was.
  * 10. Every error and every response says what became of the money (x402_money).
  *
@@ -38,6 +39,9 @@
  *                            the longest time without a byte in either direction
  *  * total_timeout_ms        milliseconds, 0: none; default "0"
  *                            the whole call, payment and reading of the answer included
+ *  * sign_timeout_ms         milliseconds, 0: none; default "300000"
+ *                            from the terms to the signature: approve callback and signer; they are not
+ *                            interrupted, and what comes later is refused
  *  * max_redirects           number, 0: hand 3xx to the caller; default "10"
  *                            redirects followed before the call fails
  *  * user_agent              text, empty: none; default "libx402/0.1.0"
@@ -61,6 +65,13 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * sign_in                 true or false; default "false"
+ *                            where a server offers sign-in-with-x, show it the wallet's address by a
+ *                            signature before paying, in case it was paid before; reused at that origin
+ *                            until it expires, over https or on this machine only
+ *  * builder_code            up to 5 codes separated by commas, each 1 to 32 of a-z, 0-9 and _; empty: none; default empty
+ *                            who built the software that pays: added where a server declares the
+ *                            extension builder-code, for its facilitator to write on the chain
  *    proxy                   http://, socks5:// or socks5h:// URL, empty: none; default empty
  *                            the proxy for every request
  *    proxy_from_env          true or false; default "false"
@@ -89,6 +100,12 @@
  *                            table do not tell
  *    rpc_timeout_ms          milliseconds, 0: none; default "10000"
  *                            how long a node may take for everything that one payment needs
+ *    queue_threads           number from 1; default "256"
+ *                            operations that a queue has under way at once, each on a thread of its own;
+ *                            threads start when needed
+ *    queue_backlog           number; default "4096"
+ *                            operations that a queue takes beyond those, to wait for a thread or for
+ *                            their event to be taken
  *    unix_socket             path, empty: none; default empty
  *                            connect to this socket whatever the URL's host
  *    deny_private_addresses  true or false; default "false"
@@ -107,6 +124,9 @@
 #define X402_VERSION_MINOR 1
 #define X402_VERSION_PATCH 0
 #define X402_ABI_VERSION 0
+
+/* An event to begin with: x402_event event = X402_EVENT_INIT; */
+#define X402_EVENT_INIT { sizeof(x402_event), 0, X402_OK, 0, NULL, NULL, 0 }
 
 /* On Windows, define X402_STATIC before including this to link the static library. */
 #if defined(_WIN32) && !defined(X402_STATIC)
@@ -129,6 +149,21 @@
 #define X402_LENGTH_UNKNOWN UINT64_MAX
 
 /**
+ * A request was sent, or failed: x402_queue_send.
+ */
+#define X402_EVENT_SEND 1
+
+/**
+ * A part of a body was read, or failed: x402_queue_read.
+ */
+#define X402_EVENT_READ 2
+
+/**
+ * For x402_queue_wait: as long as it takes.
+ */
+#define X402_WAIT_FOREVER UINT32_MAX
+
+/**
  * What a call ended with. Families with gaps: 1xx the caller's mistake, 2xx the network, 3xx payment, 4xx limits,
  * 5xx internal. Numbers are never reused; new ones may come, so keep a default branch.
  */
@@ -141,6 +176,11 @@ enum x402_status
      * Done. A response of any HTTP status, 402 included, is X402_OK: look at x402_response_status.
      */
     X402_OK = 0,
+    /**
+     * Not a failure: no event waits (x402_queue_next, x402_queue_wait), or a queue is full (x402_queue_send,
+     * x402_queue_read).
+     */
+    X402_AGAIN = 1,
     /**
      * An argument is NULL, out of range, or not UTF-8.
      */
@@ -178,9 +218,13 @@ enum x402_status
      */
     X402_ERROR_PATTERN = 108,
     /**
-     * The request or response is in use by another call.
+     * The request or response is in use by another call or by a queue; or the token is.
      */
     X402_ERROR_BUSY = 109,
+    /**
+     * The queue was made before fork(), by the parent process; make another in the child.
+     */
+    X402_ERROR_FORKED = 110,
     /**
      * A body callback failed or stopped the call; see x402_error_callback_value.
      */
@@ -214,7 +258,7 @@ enum x402_status
      */
     X402_ERROR_TIMEOUT = 203,
     /**
-     * x402_request_cancel was called.
+     * x402_request_cancel or x402_queue_cancel was called.
      */
     X402_ERROR_CANCELLED = 204,
     /**
@@ -345,8 +389,8 @@ typedef struct x402_error x402_error;
  *
  * Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
  * "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
- * three count under every budget. A request that is repeated while its payment is in the open presents the very same
- * payment again; see the settings purchase_key and retry_policy.
+ * three count under every budget. A request that is repeated while its payment is in the open, or after it was paid and
+ * the answer broke off or was a 5xx, presents the very same payment again; see the settings purchase_key and retry_policy.
  *
  * A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
  * once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
@@ -372,12 +416,32 @@ typedef struct x402_payment x402_payment;
 typedef struct x402_policy x402_policy;
 
 /**
- * One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY.
+ * Sends and reads that do not block: given in with a token, taken out as events. Any thread, several at once.
+ *
+ *     x402_queue_send(queue, request, 7, &error);            returns at once
+ *     poll() on x402_queue_fd(queue), or x402_queue_wait     until something completed
+ *     while (x402_queue_next(queue, &event) == X402_OK)      take all of it
+ *         ... event.token == 7, event.response or event.error is yours to free
+ *
+ * The work is done by threads of the queue's own, at most queue_threads of them (a setting of the client), started when
+ * needed and ended when idle for some seconds, with the program's signals blocked. CALLBACKS OF WHAT IS GIVEN TO A QUEUE
+ * RUN ON THESE THREADS (body, rewind, progress, approval, log), several at once, with a stack of 512 KiB. What is beyond
+ * queue_threads waits in order; beyond queue_backlog more, events not taken included, X402_AGAIN.
+ *
+ * A queue belongs to the process that made it: in a child after fork() every function but x402_queue_free answers
+ * X402_ERROR_FORKED.
+ */
+typedef struct x402_queue x402_queue;
+
+/**
+ * One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY, and so does
+ * everyone while a queue has it.
  */
 typedef struct x402_request x402_request;
 
 /**
- * An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY.
+ * An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY. The head
+ * may be looked at by any thread at any time, also while a queue reads the body.
  * Freeing it closes the connection, or hands a fully read one back for the next request.
  */
 typedef struct x402_response x402_response;
@@ -416,7 +480,8 @@ typedef int32_t (*x402_sign_fn)(void *userdata,
 
 /**
  * Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
- * original 402. Runs on the thread that called in; must not unwind or longjmp.
+ * original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
+ * total_timeout_ms allow refuses too. Must not unwind or longjmp.
  *
  * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
  * @param len         its length without the NUL
@@ -435,7 +500,7 @@ typedef void (*x402_log_fn)(void *userdata, int32_t level, const char *line, siz
  * Gives the next bytes of a request body: fills `buffer` with up to `cap` bytes and sets `*len`; 0 bytes is the end.
  * 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Where a length was declared it is asked
  * once more after the last byte, and must then say 0 bytes: a body that goes on is never sent whole. Runs on the
- * thread that sends. Must not unwind or longjmp.
+ * thread that sends: for x402_queue_send, that is one of the queue's own. Must not unwind or longjmp.
  */
 typedef int32_t (*x402_read_fn)(void *userdata, uint8_t *buffer, size_t cap, size_t *len);
 
@@ -446,7 +511,8 @@ typedef int32_t (*x402_rewind_fn)(void *userdata);
 
 /**
  * Told how far a call has come, in body bytes; a total not known is X402_LENGTH_UNKNOWN. 0 goes on; any other value
- * stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again.
+ * stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again. Runs on the thread that
+ * sends or reads, one of a queue's own if a queue does.
  */
 typedef int32_t (*x402_progress_fn)(void *userdata,
                                     uint64_t sent,
@@ -459,6 +525,43 @@ typedef int32_t (*x402_progress_fn)(void *userdata,
  * X402_ERROR_CALLBACK. Must not unwind or longjmp.
  */
 typedef int32_t (*x402_chunk_fn)(void *userdata, const uint8_t *data, size_t len);
+
+/**
+ * One completed operation. Set `struct_size` to sizeof(x402_event) (or begin with X402_EVENT_INIT) and leave it: a later
+ * library may know more members, and writes no more than it says. The other members are outputs.
+ *
+ * On 64-bit machines it has 48 bytes, the members at 0, 8, 16, 20, 24, 32 and 40, for languages that read bytes.
+ */
+typedef struct {
+    /**
+     * In: the size of this struct, in bytes.
+     */
+    size_t struct_size;
+    /**
+     * The token the operation was given.
+     */
+    uint64_t token;
+    /**
+     * What the operation ended with; what x402_client_send or x402_response_read would have returned.
+     */
+    x402_status status;
+    /**
+     * X402_EVENT_SEND or X402_EVENT_READ; others may come, to be ignored but for freeing.
+     */
+    int32_t kind;
+    /**
+     * Of X402_EVENT_SEND with X402_OK: the response, yours to free with x402_response_free. Otherwise NULL.
+     */
+    x402_response *response;
+    /**
+     * If status is not X402_OK: the error, yours to free with x402_error_free. Otherwise NULL.
+     */
+    x402_error *error;
+    /**
+     * Of X402_EVENT_READ with X402_OK: how many bytes are in the buffer; 0 is the end of the body. Otherwise 0.
+     */
+    size_t len;
+} x402_event;
 
 #ifdef __cplusplus
 extern "C" {
@@ -668,7 +771,9 @@ X402_API x402_status x402_policy_max_per_payment(x402_policy *policy,
  * Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
  * the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
  *
- * @param scope     "all"; or "host" or "payee": the amount is for each of them apart
+ * @param scope     "all"; or "purchase", "host" or "payee": the amount is for each of them apart. A purchase is all its
+ *                  signatures together, where retry_policy lets it have more than one; one without a purchase_key ends
+ *                  once it is paid or can no longer settle
  * @param window_s  seconds the spending is summed over; 0: for ever
  * @param amount    "5.00 USD", or atomic units with the asset; see x402_policy
  *
@@ -684,7 +789,9 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
  *
  * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
- *                 plain http, which otherwise only loopback may
+ *                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+ *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
+ *                 signed maximum counts, because a receipt is the server's claim
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
  *                 ("*.example.com": every name below it)
  *
@@ -762,11 +869,23 @@ X402_API x402_status x402_ledger_entries_json(const x402_ledger *ledger,
                                               x402_error **error);
 
 /**
+ * As x402_ledger_entries_json, of those entries alone whose outcome is open: "unknown", or "open", or paid with an
+ * answer that broke off ("broke_off"). What an operator looks at; x402_ledger_abandon gives one of them up, unless it
+ * is in flight ("in_flight"). "at_s" and "valid_before_s" are seconds since 1970.
+ */
+X402_API x402_status x402_ledger_unsettled_json(const x402_ledger *ledger,
+                                                uint64_t after_id,
+                                                size_t limit,
+                                                char **json,
+                                                x402_error **error);
+
+/**
  * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
  * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
- * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+ * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+ * answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
  *
- * @param entry  its id in x402_ledger_entries_json
+ * @param entry  its id in x402_ledger_unsettled_json
  *
  * X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
  */
@@ -892,7 +1011,7 @@ X402_API x402_status x402_client_send(x402_client *client,
 
 /**
  * Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
- * would make of it.
+ * would make of it: each offer with its price, and with the verdict of each rule, wallet and budgets included.
  *
  * @param json  set to a JSON object; free it with x402_string_free
  */
@@ -909,8 +1028,11 @@ X402_API x402_status x402_client_quote_json(x402_client *client,
  * x402_payment_settle what was answered.
  *
  * The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
- * take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
+ * take that back. Call it once a purchase: each call signs a payment of its own, unless purchase_key names the purchase;
+ * x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402 that answers a payment (it has a
  * PAYMENT-RESPONSE header) is refused here.
+ *
+ * Nobody keeps caches away from your request: add Cache-Control: no-cache, no-store, unless it is there.
  *
  * @param method         of your request
  * @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
@@ -938,6 +1060,29 @@ X402_API x402_status x402_client_pay(x402_client *client,
                                      size_t body_len,
                                      x402_payment **out,
                                      x402_error **error);
+
+/**
+ * As x402_client_pay, for a request that is described by a handle: with its method, its URL and its own settings
+ * (purchase_key, retry_policy, sign_timeout_ms), and known again by method, URL and body as x402_client_send knows it:
+ * after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
+ *
+ * The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
+ * or a purchase_key. Its headers count for nothing here.
+ *
+ * @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
+ *
+ * The other parameters and the errors are those of x402_client_pay; X402_ERROR_BUSY if the request is in use.
+ */
+X402_API x402_status x402_client_pay_request(x402_client *client,
+                                             x402_request *request,
+                                             uint16_t status,
+                                             const char *const *header_names,
+                                             const char *const *header_values,
+                                             size_t header_count,
+                                             const uint8_t *body,
+                                             size_t body_len,
+                                             x402_payment **out,
+                                             x402_error **error);
 
 /**
  * Makes a request. Free it with x402_request_free.
@@ -1022,7 +1167,7 @@ X402_API x402_status x402_request_set(x402_request *request,
 X402_API x402_status x402_request_cancel(x402_request *request);
 
 /**
- * Frees a request; while it is being sent, the call goes on. NULL is nothing.
+ * Frees a request; while it is being sent, also by a queue, the call goes on. NULL is nothing.
  */
 X402_API void x402_request_free(x402_request *request);
 
@@ -1121,6 +1266,8 @@ X402_API const x402_payment *x402_response_payment(const x402_response *response
 
 /**
  * Frees a response: closes its connection, or hands a fully read one back for the next request. NULL is nothing.
+ *
+ * A read of it that a queue has under way is cancelled; its event still comes.
  */
 X402_API void x402_response_free(x402_response *response);
 
@@ -1221,6 +1368,103 @@ X402_API x402_status x402_payment_settle(x402_payment *payment,
  * One that was not settled counts as spent: its header may have been sent, and can still be taken.
  */
 X402_API void x402_payment_free(x402_payment *payment);
+
+/**
+ * Makes a queue of a client, which it keeps alive. Free it with x402_queue_free.
+ */
+X402_API x402_status x402_queue_new(x402_client *client, x402_queue **out, x402_error **error);
+
+/**
+ * Sends a request as x402_client_send would, without waiting; an event of kind X402_EVENT_SEND tells the outcome.
+ *
+ * The request is the queue's until that event: X402_ERROR_BUSY for every use but x402_request_cancel and
+ * x402_request_free. It may be freed at once. Its callbacks run on a thread of the queue's, and what they use must stay
+ * valid until the event, or until x402_queue_free returned.
+ *
+ * @param token  any number, to know the event by; free to be used again once that was taken
+ *
+ * Whatever is not X402_OK: nothing was submitted, and no event comes. X402_AGAIN if the queue is full: take events and
+ * try again. X402_ERROR_BUSY if the request or the token is in use.
+ */
+X402_API x402_status x402_queue_send(x402_queue *queue,
+                                     x402_request *request,
+                                     uint64_t token,
+                                     x402_error **error);
+
+/**
+ * Reads the next bytes of a response's body as x402_response_read would, without waiting; an event of kind
+ * X402_EVENT_READ tells the outcome. One read of a response at a time; for the next bytes, submit another.
+ *
+ * The response may come from a queue or not. It is the queue's until the event: X402_ERROR_BUSY for every use but those
+ * of its head and x402_response_free, which cancels the read.
+ *
+ * @param buffer  filled with up to `cap` bytes, at most 64 KiB of them. It is written to by the very call of
+ *                x402_queue_next or x402_queue_wait that hands out the event, at no other time and by no other thread;
+ *                it must stay until then, or until x402_queue_free returned.
+ * @param token   as for x402_queue_send
+ *
+ * Whatever is not X402_OK: nothing was submitted, and no event comes. X402_AGAIN if the queue is full.
+ */
+X402_API x402_status x402_queue_read(x402_queue *queue,
+                                     x402_response *response,
+                                     uint8_t *buffer,
+                                     size_t cap,
+                                     uint64_t token,
+                                     x402_error **error);
+
+/**
+ * A descriptor that is readable while an event waits, and not otherwise: for poll, epoll, asyncio, libuv, a Go runtime.
+ *
+ * Level-triggered; for edge-triggered loops too, if x402_queue_next is called until X402_AGAIN each time. Never read it,
+ * write it or close it (a loop that cannot help reading does no harm if it then takes all events). It ends with the
+ * queue: remove it from the loop before x402_queue_free. The same each time; -1 for a queue that is not alive, or was
+ * made before fork().
+ */
+X402_API int32_t x402_queue_fd(const x402_queue *queue);
+
+/**
+ * Takes an event, if one waits. Events come in the order of completion, exactly one for each operation submitted.
+ *
+ * @param event  see x402_event; on X402_OK, its response and error are yours to free
+ *
+ * X402_AGAIN if none waits. X402_ERROR_ARGUMENT if `event` is NULL or its struct_size too small.
+ */
+X402_API x402_status x402_queue_next(x402_queue *queue,
+                                     x402_event *event);
+
+/**
+ * Takes an event, waiting for one if need be: for programs without an event loop, or a thread of their own for this.
+ *
+ * @param timeout_ms  how long to wait, in milliseconds; 0 is x402_queue_next; X402_WAIT_FOREVER
+ * @param event       as for x402_queue_next
+ *
+ * X402_AGAIN if none came in time. X402_ERROR_HANDLE if another thread frees the queue meanwhile.
+ */
+X402_API x402_status x402_queue_wait(x402_queue *queue,
+                                     uint32_t timeout_ms,
+                                     x402_event *event);
+
+/**
+ * Cancels an operation, from any thread, at any time. Its event still comes, exactly once and soon: with
+ * X402_ERROR_CANCELLED, or with the outcome if that was quicker. A callback of yours that is running must return first.
+ *
+ * It stops this operation alone: the request may be sent again. (A response that x402_client_send gave is stopped
+ * together with its request.) The body of an answer ends with its cancelled read.
+ *
+ * X402_ERROR_ARGUMENT if no operation has that token, because its event was taken already.
+ */
+X402_API x402_status x402_queue_cancel(x402_queue *queue,
+                                       uint64_t token);
+
+/**
+ * Frees a queue: cancels what is under way, waits until it has ended, and drops every event that was not taken, with
+ * its response or error. Afterwards no callback runs for it any more and no buffer is written to. NULL is nothing.
+ *
+ * A callback that does not return holds this up for at most 10 seconds, and is then left to itself; freed from a
+ * callback of its own, the queue does not wait for that one. What was paid stays paid: the budgets know, and a request
+ * with a purchase_key can be sent again. In a child after fork() the parent's queue is let go and nothing else.
+ */
+X402_API void x402_queue_free(x402_queue *queue);
 
 /**
  * Frees a text that x402_client_quote_json or x402_ledger_…_json gave. NULL, or any other pointer, is nothing.

@@ -14,6 +14,8 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Status {
     Ok = 0,
+    /// No failure: nothing is there yet, or there is no room yet.
+    Again = 1,
     /// An argument is NULL, out of range, or not UTF-8.
     Argument = 100,
     /// A handle is NULL, freed, stale, or of another kind.
@@ -34,6 +36,8 @@ pub enum Status {
     Pattern = 108,
     /// The handle is busy in another call.
     Busy = 109,
+    /// The handle was made by the parent process; a child has none of its threads.
+    Forked = 110,
     /// A body callback failed or stopped the call.
     BodyCallback = 120,
     /// The body ended before, or went on after, the length it was declared with.
@@ -92,6 +96,7 @@ impl Status {
     /// Every status, in numeric order, with the name that the C header gives it.
     pub const ALL: &'static [(Status, &'static str)] = &[
         (Status::Ok, "X402_OK"),
+        (Status::Again, "X402_AGAIN"),
         (Status::Argument, "X402_ERROR_ARGUMENT"),
         (Status::Handle, "X402_ERROR_HANDLE"),
         (Status::Url, "X402_ERROR_URL"),
@@ -102,6 +107,7 @@ impl Status {
         (Status::Amount, "X402_ERROR_AMOUNT"),
         (Status::Pattern, "X402_ERROR_PATTERN"),
         (Status::Busy, "X402_ERROR_BUSY"),
+        (Status::Forked, "X402_ERROR_FORKED"),
         (Status::BodyCallback, "X402_ERROR_BODY_CALLBACK"),
         (Status::BodyLength, "X402_ERROR_BODY_LENGTH"),
         (Status::BodyFile, "X402_ERROR_BODY_FILE"),
@@ -254,28 +260,33 @@ pub fn printable(text: &str) -> String {
 }
 
 /// As [`printable`], for what a server says of a payment: some repeat the call that failed, its signature included,
-/// and that signature may still be good. Long runs of hexadecimal digits are cut to their first eight.
+/// and that signature may still be good. Long runs of hexadecimal or base64 digits are cut to their first eight.
 pub fn printable_claim(text: &str) -> String {
-    const HEX_DIGITS_SHOWN: usize = 8;
     const HEX_DIGITS_MAX: usize = 40;
+    const BASE64_DIGITS_MAX: usize = 64;
+    let text = without_runs(text, |c| c.is_ascii_hexdigit(), HEX_DIGITS_MAX);
+    printable(&without_runs(&text, |c| c.is_ascii_alphanumeric() || "+/-_=".contains(c), BASE64_DIGITS_MAX))
+}
+
+/// `text` with every run of more than `most` digits cut short.
+fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> String {
+    const DIGITS_SHOWN: usize = 8;
     let mut out = String::new();
     let mut run = String::new();
-    for c in text.chars().chain(std::iter::once('\0')) {
-        if c.is_ascii_hexdigit() {
+    for c in text.chars().map(Some).chain(std::iter::once(None)) {
+        if let Some(c) = c.filter(|c| is_digit(*c)) {
             run.push(c);
             continue;
         }
-        if run.len() > HEX_DIGITS_MAX {
-            run.truncate(HEX_DIGITS_SHOWN);
+        if run.len() > most {
+            run.truncate(DIGITS_SHOWN);
             run.push('…');
         }
         out.push_str(&run);
         run.clear();
-        if c != '\0' {
-            out.push(c);
-        }
+        out.extend(c);
     }
-    printable(&out)
+    out
 }
 
 /// The same JSON with every character that [`printable`] would replace written as an escape: serde leaves DEL, the C1
@@ -323,5 +334,7 @@ mod tests {
         assert_eq!(shown, format!("from {address} r 0x9c0f49cd…"));
         assert_eq!(printable_claim(r), "9c0f49cd…");
         assert_eq!(printable_claim("fed"), "fed");
+        let base64 = "yp".repeat(44);
+        assert_eq!(printable_claim(&format!("\"{base64}\" is used")), "\"ypypypyp…\" is used");
     }
 }

@@ -5,8 +5,9 @@
 //! the connection be used again.
 
 use super::request::{Header, Progress};
-use crate::error::{Error, Money, Retry, Status};
-use crate::payer::Payment;
+use crate::error::{Error, Money, Status};
+use crate::payer::{Delivery, Payment};
+use crate::transport::Cancel;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,16 +18,20 @@ pub struct Response {
     pub(super) url: String,
     pub(super) body: Option<Box<dyn Read + Send>>,
     pub(super) payment: Option<Payment>,
+    /// Until the body was read, or let go.
+    pub(super) delivery: Option<Delivery>,
     pub(super) received: Received,
 }
 
-/// The receiving half of a progress report.
+/// The receiving half of a call: its progress report, and what ends it.
 pub(super) struct Received {
     pub progress: Option<Arc<Mutex<Progress>>>,
     pub sent: u64,
     pub send_total: u64,
     pub received: u64,
     pub receive_total: u64,
+    /// What stops the reading.
+    pub cancel: Cancel,
 }
 
 impl Received {
@@ -73,7 +78,7 @@ impl Response {
         }
         match body.read(buffer) {
             Ok(0) => {
-                self.body = None;
+                (self.body, self.delivery) = (None, None);
                 Ok(0)
             }
             Ok(count) => {
@@ -83,6 +88,9 @@ impl Response {
             }
             Err(error) => {
                 let error = Error::from_io(error, Status::ConnectionLost, "the answer could not be read to its end");
+                if error.status != Status::Cancelled {
+                    self.broke_off();
+                }
                 Err(self.failed(error))
             }
         }
@@ -122,6 +130,11 @@ impl Response {
         self.with_money(Error::new(Status::ResponseLimit, message))
     }
 
+    /// Stops the reading of this answer, from any thread.
+    pub fn cancel_handle(&self) -> Cancel {
+        self.received.cancel.clone()
+    }
+
     pub fn money(&self) -> Money {
         self.payment.as_ref().map_or(Money::None, Payment::money)
     }
@@ -131,18 +144,25 @@ impl Response {
         self.payment.as_ref()
     }
 
+    /// What was paid for did not arrive: a repeat of the purchase asks for it with the same payment.
+    pub(super) fn broke_off(&mut self) {
+        // Best effort: where it cannot be recorded the purchase is over, and the error says paid.
+        if let Some(Ok(true)) = self.delivery.take().map(Delivery::broke_off) {
+            self.payment = self.payment.take().map(Payment::broke_off);
+        }
+    }
+
     /// Closes the connection under a failed read and tells where the money is.
     fn failed(&mut self, error: Error) -> Error {
         self.body = None;
         self.with_money(error)
     }
 
-    fn with_money(&self, error: Error) -> Error {
+    pub(super) fn with_money(&self, error: Error) -> Error {
         let (money, retry) = match &self.payment {
             None => return error,
             Some(payment) => (payment.money(), payment.retry()),
         };
-        let retry = if money == Money::Paid { Retry::Never } else { retry };
         error.with_money(money, retry)
     }
 }
@@ -158,13 +178,21 @@ mod tests {
     #[test]
     fn a_body_larger_than_asked_for_is_refused_and_still_there() {
         let body: Vec<u8> = (0..300_000).map(|at| (at % 251) as u8).collect();
-        let received = Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total: u64::MAX };
+        let received = Received {
+            progress: None,
+            sent: 0,
+            send_total: 0,
+            received: 0,
+            receive_total: u64::MAX,
+            cancel: Cancel::new(),
+        };
         let mut response = Response {
             status: 200,
             headers: Vec::new(),
             url: String::new(),
             body: Some(Box::new(Cursor::new(body.clone()))),
             payment: None,
+            delivery: None,
             received,
         };
         assert_eq!(response.read_all(299_999).unwrap_err().status, Status::ResponseLimit);

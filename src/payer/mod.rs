@@ -204,7 +204,7 @@ impl Reserved {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
-                Ok(Authorized { credential, payment, reservation })
+                Ok(Authorized { credential, payment, reservation, is_repeated: false })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),
         }
@@ -237,6 +237,8 @@ pub struct Authorized {
     credential: Credential,
     payment: Payment,
     reservation: Reservation,
+    /// It went out more than once, so that an answer to one may speak of what another did.
+    is_repeated: bool,
 }
 
 impl Authorized {
@@ -264,9 +266,15 @@ impl Authorized {
         self.payment.ended(money, retry).recorded(recorded)
     }
 
+    /// The paid request was sent again because no answer came to the first.
+    pub fn was_repeated(&mut self) {
+        self.is_repeated = true;
+    }
+
     /// The paid request may have left: from here on the amount is spent.
     pub fn send(self) -> Sent {
-        Sent::new(self.payment, self.reservation)
+        let is_only = self.is_first() && !self.is_repeated;
+        Sent::new(self.payment, self.reservation, is_only)
     }
 }
 

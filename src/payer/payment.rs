@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
 use crate::money::{Usd, known_asset};
-use crate::payer::Refusal;
+use crate::payer::{Declined, Refusal};
 use crate::protocol::{Offer, Receipt};
 use once_cell::sync::OnceCell;
 use serde_json::{Map, Value, json};
@@ -29,6 +29,8 @@ struct Facts {
     note: String,
     refusals: Vec<Value>,
     receipt: Option<Value>,
+    /// A payment of the same call that was turned down.
+    former: Option<Value>,
     money: Money,
     retry: Retry,
     /// Made when it is first asked for.
@@ -131,6 +133,36 @@ impl Payment {
         })
     }
 
+    /// This payment was turned down, and nothing was paid in its place.
+    pub fn and_declined(self, declined: &Declined) -> Self {
+        let why = declined.payment().refusal().to_string();
+        let said = self.refusal().to_string();
+        self.with(|facts| {
+            facts.note = format!("the server turned the payment down: {said}; it counts, and no other is made");
+            facts.refusal = why;
+        })
+    }
+
+    /// This payment was made after `former` was turned down, which counts too.
+    pub fn after(self, former: &Payment) -> Self {
+        let former_json = former.0.to_json();
+        let (money, retry) = match (self.money(), self.retry()) {
+            (Money::Paid, retry) => (Money::Paid, retry),
+            (_, Retry::Safe) => (Money::Unknown, former.retry()),
+            (_, retry) => (Money::Unknown, retry),
+        };
+        self.with(|facts| facts.former = Some(former_json)).ended(money, retry)
+    }
+
+    /// Whether both pay the same amount of the same asset to the same payee.
+    pub fn same_price(&self, other: &Payment) -> bool {
+        let terms = |payment: &Payment| {
+            let facts = &payment.0;
+            [facts.amount.clone(), facts.asset.clone(), facts.network.clone(), facts.payee.clone()]
+        };
+        terms(self) == terms(other)
+    }
+
     fn with(self, change: impl FnOnce(&mut Facts)) -> Self {
         let mut facts = Arc::unwrap_or_clone(self.0);
         change(&mut facts);
@@ -207,6 +239,9 @@ impl Facts {
         }
         if let Some(receipt) = &self.receipt {
             out.insert("receipt".into(), receipt.clone());
+        }
+        if let Some(former) = &self.former {
+            out.insert("former".into(), former.clone());
         }
         Value::Object(out)
     }

@@ -77,7 +77,7 @@ impl Standing {
             Ok(credential) => {
                 let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
                 self.reservation.commit();
-                Ok(Authorized { credential, payment, reservation: self.reservation })
+                Ok(Authorized { credential, payment, reservation: self.reservation, is_repeated: false })
             }
             Err(error) => Err(Declined::at_risk(Some(self.offer()), format!("signing failed: {error}"))),
         }

@@ -109,7 +109,11 @@ fn check_hashes_and_signature(vector: &Value) {
     assert_eq!(digest, bytes(&signed["digest"]), "{id}: digest");
     let key = &wallet(text(&vector["privateKey"])).evm_keys()[0].clone();
     assert_eq!(key.address(), text(&vector["payer"]), "{id}: payer");
-    assert_eq!(key.sign_digest(&digest).unwrap(), bytes(&signed["signature"]), "{id}: signature");
+    assert_eq!(
+        key.sign_typed(&digest, String::new).unwrap().to_vec(),
+        bytes::<65>(&signed["signature"]),
+        "{id}: signature"
+    );
 }
 
 /// The whole way from the challenge to the header.

@@ -24,6 +24,7 @@ mod identity;
 mod node;
 mod prepay;
 mod purchase;
+pub mod queue;
 mod redirect;
 mod request;
 mod response;

@@ -6,6 +6,7 @@
 use crate::money::{Amount, EvmAddress, KnownAsset, Network, known_assets};
 use alloy_primitives::{B256, U256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolStruct, sol};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
@@ -22,6 +23,18 @@ mod typed {
         }
     }
 }
+
+const DOMAIN_FIELDS: [(&str, &str); 4] =
+    [("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address")];
+
+const TRANSFER_FIELDS: [(&str, &str); 6] = [
+    ("from", "address"),
+    ("to", "address"),
+    ("value", "uint256"),
+    ("validAfter", "uint256"),
+    ("validBefore", "uint256"),
+    ("nonce", "bytes32"),
+];
 
 /// Which contract on which chain a signature is for.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +100,29 @@ impl Transfer {
         }
         keccak256(preimage).0
     }
+
+    /// The message as signers elsewhere take it (`eth_signTypedData_v4`): it has the hash of [`digest`].
+    pub fn typed_data_json(&self, domain: &Domain<'_>) -> String {
+        let field = |(name, kind): (&str, &str)| json!({ "name": name, "type": kind });
+        let fields = |fields: &[(&str, &str)]| fields.iter().copied().map(field).collect::<Value>();
+        json!({
+            "types": {
+                "EIP712Domain": fields(&DOMAIN_FIELDS),
+                "TransferWithAuthorization": fields(&TRANSFER_FIELDS),
+            },
+            "primaryType": "TransferWithAuthorization",
+            "domain": {
+                "name": domain.name, "version": domain.version, "chainId": domain.chain_id,
+                "verifyingContract": domain.contract.to_string(),
+            },
+            "message": {
+                "from": self.from.to_string(), "to": self.to.to_string(), "value": self.value.to_string(),
+                "validAfter": self.valid_after_s.to_string(), "validBefore": self.valid_before_s.to_string(),
+                "nonce": B256::new(self.nonce).to_string(),
+            },
+        })
+        .to_string()
+    }
 }
 
 /// What is signed: the message bound to its domain.
@@ -118,7 +154,6 @@ fn separator_of(asset: &KnownAsset) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
     use alloy_dyn_abi::TypedData;
-    use serde_json::json;
 
     /// Pseudo-random bytes from a fixed seed (xorshift64*), the same in every run.
     struct Bytes(u64);
@@ -189,6 +224,8 @@ mod tests {
             let (separator, struct_hash) = (domain.separator(), transfer.struct_hash());
             let ours = (separator, struct_hash, digest(&separator, &struct_hash));
             assert_eq!(ours, oracle(&domain, &transfer), "round {round}: {domain:?} {transfer:?}");
+            let shown: TypedData = serde_json::from_str(&transfer.typed_data_json(&domain)).unwrap();
+            assert_eq!(shown.eip712_signing_hash().unwrap().0, ours.2, "what a signer is shown is what is signed");
         }
     }
 

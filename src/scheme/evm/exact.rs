@@ -19,9 +19,8 @@ use zeroize::Zeroizing;
 /// How far back a version 1 authorization reaches, for clocks that are behind ours.
 const V1_VALID_AFTER_BACK_S: u64 = 600;
 
-/// Room for any payload, so that none is moved while it grows and leaves a copy behind.
-const PAYLOAD_BYTES_MAX: usize = 640;
-const SIGNATURE_BYTES: usize = 65;
+/// Room for any payload beside its signature, so that none is moved while it grows and leaves a copy behind.
+const PAYLOAD_BYTES_MAX: usize = 512;
 
 /// An offer, checked: every value that is signed except the time and the nonce.
 pub(super) struct Terms<'a> {
@@ -127,29 +126,30 @@ pub(super) fn authorize(terms: &Terms<'_>, key: &EvmKey, now_s: u64, nonce: [u8;
         nonce,
     };
     let separator = terms.known.and_then(eip712::known_separator).unwrap_or_else(|| terms.domain.separator());
-    let signature = key.sign_digest(&eip712::digest(&separator, &transfer.struct_hash()))?;
+    let digest = eip712::digest(&separator, &transfer.struct_hash());
+    let signature = key.sign_typed(&digest, || transfer.typed_data_json(&terms.domain))?;
     let payer = key.address().to_string();
     Ok(Authorization { payload: payload(&transfer, &payer, &signature), payer, nonce, valid_before_s })
 }
 
 /// Nothing in it needs an escape: addresses, decimal and hexadecimal digits. The order of the members is that
 /// of the official TypeScript client.
-fn payload(transfer: &Transfer, payer: &str, signature: &[u8; 65]) -> Zeroizing<String> {
+fn payload(transfer: &Transfer, payer: &str, signature: &[u8]) -> Zeroizing<String> {
     let Transfer { to, value, valid_after_s, valid_before_s, .. } = transfer;
     let mut nonce = hex::Buffer::<32, true>::new();
     let nonce = nonce.format(&transfer.nonce);
-    let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_MAX));
+    let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_MAX + 2 * signature.len()));
     // Writing to a String cannot fail.
     let _ = write!(
         json,
         r#"{{"authorization":{{"from":"{payer}","to":"{to}","value":"{value}","validAfter":"{valid_after_s}","#
     );
     let _ = write!(json, r#""validBefore":"{valid_before_s}","nonce":"{nonce}"}},"signature":""#);
-    let mut shown = Zeroizing::new([0; 2 * SIGNATURE_BYTES]);
+    let mut shown = Zeroizing::new(vec![0; 2 * signature.len()]);
     // Invariant: two digits a byte always fit, and are ASCII.
-    if hex::encode_to_slice(signature, &mut *shown).is_ok() {
+    if hex::encode_to_slice(signature, shown.as_mut_slice()).is_ok() {
         json.push_str("0x");
-        json.push_str(str::from_utf8(&*shown).unwrap_or_default());
+        json.push_str(str::from_utf8(&shown).unwrap_or_default());
     }
     json.push_str(r#""}"#);
     json

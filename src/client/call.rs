@@ -15,6 +15,7 @@ use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
+use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES};
@@ -57,6 +58,9 @@ pub(super) struct Call<'a> {
 
 /// A body of this size or more waits for the server's word before it is sent (libcurl's threshold).
 const EXPECT_BODY_BYTES_MIN: u64 = 1024 * 1024;
+
+/// Answers of this status and above are faults of the server's: what was paid for is not in them.
+const SERVER_FAULT_STATUS_MIN: u16 = 500;
 
 /// How often one exchange may be repeated because it failed in transit.
 const REPEATS_MAX: u32 = 2;
@@ -198,11 +202,11 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
-        let body = if self.has_body { Some(&self.request.body) } else { None };
-        let purchase = identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
+        let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let inner = self.inner;
-        let next = payer::next(challenge, &self.asker(), identity, &inner.means());
+        let means = inner.means(&self.settings, self.deadline);
+        let next = payer::next(challenge, &self.asker(), identity, &means);
         let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
         let claim = match next {
             Ok(next) => {
@@ -210,7 +214,7 @@ impl<'a> Call<'a> {
                 if self.has_body && !self.is_prepaying {
                     self.request.body.rewind_final()?;
                 }
-                next.claim(identity, &inner.means())
+                next.claim(identity, &means)
             }
             Err(declined) => Err(declined),
         };
@@ -262,10 +266,15 @@ impl<'a> Call<'a> {
             return Ok(held.into_response(payment));
         }
         self.note_answer(&answer);
-        let payment = purchase::answered(authorized, answer.status, &answer.headers, None);
+        let status = answer.status;
+        let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
         self.learn_from(&payment);
         let mut response = self.response(answer);
         response.payment = Some(payment);
+        response.delivery = delivery;
+        if status >= SERVER_FAULT_STATUS_MIN {
+            response.broke_off();
+        }
         Ok(response)
     }
 
@@ -286,13 +295,13 @@ impl<'a> Call<'a> {
         let held = match Held::read(answer, self.shown_url()) {
             Ok(held) => held,
             Err(error) => {
-                let payment = purchase::answered(authorized, status, &headers, None);
+                let (payment, _) = purchase::answered(authorized, status, &headers, None);
                 let error = error.with_money(payment.money(), payment.retry());
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
         let said = purchase::said(held.challenge());
-        let payment = purchase::answered(authorized, status, &headers, said.as_deref());
+        let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok((held, payment))
     }
 
@@ -313,14 +322,20 @@ impl<'a> Call<'a> {
             url: self.shown_url(),
             body: Some(answer.body),
             payment: None,
+            delivery: None,
             received: answer.received,
         }
     }
 
     /// The verdicts over a held 402, as JSON.
-    pub fn quote(&self, held: &Held) -> String {
-        match held.challenge() {
-            Ok(challenge) => payer::quote_json(&challenge, &self.asker(), &self.inner.means()),
+    pub fn quote(&self, held: &Held) -> Result<String, Failure> {
+        Ok(match held.challenge() {
+            Ok(challenge) => {
+                let purchase = self.purchase()?;
+                let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
+                let means = self.inner.means(&self.settings, self.deadline);
+                payer::quote_json(&challenge, &self.asker(), identity, &means)
+            }
             Err(error) => {
                 let body = serde_json::json!({
                     "status": 402, "url": self.shown_url(), "money": "none", "chosen": null, "offers": [],
@@ -328,7 +343,12 @@ impl<'a> Call<'a> {
                 });
                 body.to_string()
             }
-        }
+        })
+    }
+
+    fn purchase(&self) -> Result<Option<Purchase>, Error> {
+        let body = if self.has_body { Some(&self.request.body) } else { None };
+        identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)
     }
 
     /// The quote of an answer that asks for nothing.
@@ -344,9 +364,18 @@ impl<'a> Call<'a> {
     fn exchange_repeating(&mut self, headers: Option<Vec<Header>>, paying: bool) -> Result<Incoming, Lost> {
         let mut again = Again::default();
         let mut repeats = 0;
-        self.was_repeated = false;
+        let mut sent_before = false;
         loop {
-            let outcome = self.exchange_once(headers.as_deref(), paying, again);
+            self.was_repeated = sent_before;
+            let mut outcome = self.exchange_once(headers.as_deref(), paying, again);
+            match &mut outcome {
+                // That nothing was sent must be true of the whole call: an earlier exchange may have paid.
+                Err(lost) => {
+                    lost.report.request_sent_any |= sent_before;
+                    sent_before = lost.report.request_sent_any;
+                }
+                Ok(_) => sent_before = true,
+            }
             if repeats >= REPEATS_MAX {
                 return outcome;
             }
@@ -364,7 +393,6 @@ impl<'a> Call<'a> {
                 return outcome;
             }
             self.inner.log(4, || format!("repeating the request to {}", redirect::origin(&self.url)));
-            self.was_repeated = true;
             again = next;
             repeats += 1;
         }

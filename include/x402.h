@@ -130,7 +130,7 @@
 #define X402_ABI_VERSION 0
 
 /* An event to begin with: x402_event event = X402_EVENT_INIT; */
-#define X402_EVENT_INIT { sizeof(x402_event), 0, 0, 0, NULL, NULL, 0 }
+#define X402_EVENT_INIT { sizeof(x402_event), 0, X402_OK, 0, NULL, NULL, 0 }
 
 /* On Windows, define X402_STATIC before including this to link the static library. */
 #if defined(_WIN32) && !defined(X402_STATIC)
@@ -388,8 +388,8 @@ typedef struct x402_error x402_error;
  *
  * Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
  * "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
- * three count under every budget. A request that is repeated while its payment is in the open presents the very same
- * payment again; see the settings purchase_key and retry_policy.
+ * three count under every budget. A request that is repeated while its payment is in the open, or after it was paid and
+ * the answer broke off or was a 5xx, presents the very same payment again; see the settings purchase_key and retry_policy.
  *
  * A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
  * once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
@@ -689,7 +689,9 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
  *
  * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
- *                 plain http, which otherwise only loopback may
+ *                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+ *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
+ *                 signed maximum counts, because a receipt is the server's claim
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
  *                 ("*.example.com": every name below it)
  *
@@ -767,11 +769,23 @@ X402_API x402_status x402_ledger_entries_json(const x402_ledger *ledger,
                                               x402_error **error);
 
 /**
+ * As x402_ledger_entries_json, of those entries alone whose outcome is open: "unknown", or "open", or paid with an
+ * answer that broke off ("broke_off"). What an operator looks at; x402_ledger_abandon gives one of them up, unless it
+ * is in flight ("in_flight"). "at_s" and "valid_before_s" are seconds since 1970.
+ */
+X402_API x402_status x402_ledger_unsettled_json(const x402_ledger *ledger,
+                                                uint64_t after_id,
+                                                size_t limit,
+                                                char **json,
+                                                x402_error **error);
+
+/**
  * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
  * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
- * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+ * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+ * answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
  *
- * @param entry  its id in x402_ledger_entries_json
+ * @param entry  its id in x402_ledger_unsettled_json
  *
  * X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
  */
@@ -914,8 +928,11 @@ X402_API x402_status x402_client_quote_json(x402_client *client,
  * x402_payment_settle what was answered.
  *
  * The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
- * take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
+ * take that back. Call it once a purchase: each call signs a payment of its own, unless purchase_key names the purchase;
+ * x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402 that answers a payment (it has a
  * PAYMENT-RESPONSE header) is refused here.
+ *
+ * Nobody keeps caches away from your request: add Cache-Control: no-cache, no-store, unless it is there.
  *
  * @param method         of your request
  * @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
@@ -943,6 +960,29 @@ X402_API x402_status x402_client_pay(x402_client *client,
                                      size_t body_len,
                                      x402_payment **out,
                                      x402_error **error);
+
+/**
+ * As x402_client_pay, for a request that is described by a handle: with its method, its URL and its own settings
+ * (purchase_key, retry_policy, sign_timeout_ms), and known again by method, URL and body as x402_client_send knows it:
+ * after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
+ *
+ * The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
+ * or a purchase_key. Its headers count for nothing here.
+ *
+ * @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
+ *
+ * The other parameters and the errors are those of x402_client_pay; X402_ERROR_BUSY if the request is in use.
+ */
+X402_API x402_status x402_client_pay_request(x402_client *client,
+                                             x402_request *request,
+                                             uint16_t status,
+                                             const char *const *header_names,
+                                             const char *const *header_values,
+                                             size_t header_count,
+                                             const uint8_t *body,
+                                             size_t body_len,
+                                             x402_payment **out,
+                                             x402_error **error);
 
 /**
  * Makes a request. Free it with x402_request_free.

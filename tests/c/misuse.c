@@ -70,6 +70,7 @@ CALL(config_ledger, x402_config_ledger(handle, live[LEDGER], error))
 CALL(config_ledger_ledger, x402_config_ledger(live[CONFIG], handle, error))
 CALL(ledger_totals_json, x402_ledger_totals_json(handle, &json_out, error))
 CALL(ledger_entries_json, x402_ledger_entries_json(handle, 0, 10, &json_out, error))
+CALL(ledger_unsettled_json, x402_ledger_unsettled_json(handle, 0, 10, &json_out, error))
 CALL(ledger_abandon, x402_ledger_abandon(handle, 1, error))
 CALL(config_set, x402_config_set(handle, "user_agent", "test", error))
 CALL(config_log, x402_config_log(handle, some_log, NULL, error))
@@ -81,6 +82,8 @@ CALL(client_send_request, x402_client_send(live[CLIENT], handle, &response_out, 
 CALL(client_quote_json, x402_client_quote_json(handle, live[REQUEST], &json_out, error))
 CALL(client_quote_json_request, x402_client_quote_json(live[CLIENT], handle, &json_out, error))
 CALL(client_pay, x402_client_pay(handle, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(client_pay_request, x402_client_pay_request(handle, live[REQUEST], 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(client_pay_request_request, x402_client_pay_request(live[CLIENT], handle, 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
 CALL(payment_settle, x402_payment_settle(handle, 200, NULL, NULL, 0, error))
 CALL(request_header, x402_request_header(handle, "X-Name", "value", error))
 CALL(request_body_bytes, x402_request_body_bytes(handle, &byte, 1, error))
@@ -118,6 +121,7 @@ static const struct {
     {"config_ledger, its ledger", LEDGER, config_ledger_ledger},
     {"ledger_totals_json", LEDGER, ledger_totals_json},
     {"ledger_entries_json", LEDGER, ledger_entries_json},
+    {"ledger_unsettled_json", LEDGER, ledger_unsettled_json},
     {"ledger_abandon", LEDGER, ledger_abandon},
     {"config_set", CONFIG, config_set},
     {"config_log", CONFIG, config_log},
@@ -129,6 +133,8 @@ static const struct {
     {"client_quote_json", CLIENT, client_quote_json},
     {"client_quote_json, its request", REQUEST, client_quote_json_request},
     {"client_pay", CLIENT, client_pay},
+    {"client_pay_request", CLIENT, client_pay_request},
+    {"client_pay_request, its request", REQUEST, client_pay_request_request},
     {"payment_settle", PAYMENT, payment_settle},
     {"request_header", REQUEST, request_header},
     {"request_body_bytes", REQUEST, request_body_bytes},
@@ -352,6 +358,7 @@ static void ledgers_refuse(void)
     EXPECT(X402_ERROR_LEDGER, x402_ledger_open("/proc/nothing/here", &out, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_totals_json(ledger, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_entries_json(ledger, 0, 10, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_unsettled_json(ledger, 0, 10, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, 0, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, UINT64_MAX, &error));
 }
@@ -468,6 +475,8 @@ static void payments_refuse(void)
     const char *const texts[] = {"PAYMENT-REQUIRED", "e30="}, *const holed[] = {"a", NULL};
     const char *const bytes[] = {"\xff", "\xfe"};
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay_request(client, live[REQUEST], 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay_request(client, live[REQUEST], 200, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, NULL, "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", NULL, 402, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_METHOD, x402_client_pay(client, "", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));

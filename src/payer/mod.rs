@@ -213,7 +213,8 @@ impl Reserved {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
-                let payment = payment.of_entry(reservation.entry());
+                let payment =
+                    payment.of_entry(reservation.entry()).beside_statement(&quoted.challenge, quoted.offer(), &recipe);
                 Ok(Authorized { credential, payment, reservation, recipe, believes, is_repeated: false })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),

@@ -152,6 +152,13 @@ impl Challenge {
         }
     }
 
+    /// An extension as it is declared; for those that nothing is added to.
+    pub fn extension(&self, name: &str) -> Option<Value> {
+        let extensions = self.extensions.as_deref().filter(|all| all.get().contains(name))?;
+        let mut all: Map<String, Value> = serde_json::from_str(extensions.get()).ok()?;
+        all.remove(name)
+    }
+
     /// What the server asks to be signed to know an account again (extension `sign-in-with-x`), if it asks; an error
     /// is a sentence that begins with the field.
     pub fn sign_in(&self) -> Option<Result<x402::extensions::sign_in::SignIn, String>> {

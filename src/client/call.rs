@@ -268,7 +268,7 @@ impl<'a> Call<'a> {
         self.learn_from(&payment);
         let mut response = self.response(answer);
         response.payment = Some(payment);
-        response.delivery = delivery;
+        response.delivery = delivery.map(Box::new);
         if status >= SERVER_FAULT_STATUS_MIN {
             response.broke_off();
         }

@@ -65,6 +65,10 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * prepay                  true or false; default "false"
+ *                            pay with the first request where this client paid the same method, origin
+ *                            and path in the last 10 minutes; if the server turns that down and proves
+ *                            so, the new terms may be paid too, and both count
  *  * sign_in                 true or false; default "false"
  *                            where a server offers sign-in-with-x, show it the wallet's address by a
  *                            signature before paying, in case it was paid before; reused at that origin

@@ -212,8 +212,9 @@ impl Reserved {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
-                let payment = payment.of_entry(reservation.entry());
-                Ok(Authorized { credential, payment, reservation, recipe, believes })
+                let payment =
+                    payment.of_entry(reservation.entry()).beside_statement(&quoted.challenge, quoted.offer(), &recipe);
+                Ok(Authorized { credential, payment, reservation, recipe, believes, is_repeated: false })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),
         }
@@ -251,6 +252,8 @@ pub struct Authorized {
     recipe: Recipe,
     /// Its receipt may lower what counts.
     believes: bool,
+    /// It went out more than once, so that an answer to one may speak of what another did.
+    is_repeated: bool,
 }
 
 impl Authorized {
@@ -276,6 +279,11 @@ impl Authorized {
             if self.is_first() { (Money::Unpaid, Retry::Safe) } else { (Money::Unknown, Retry::SameBytes) };
         let recorded = self.reservation.never_left();
         self.payment.ended(money, retry).recorded(recorded)
+    }
+
+    /// The paid request was sent again because no answer came to the first.
+    pub fn was_repeated(&mut self) {
+        self.is_repeated = true;
     }
 
     /// The paid request may have left: from here on the amount is spent.

@@ -9,7 +9,7 @@ mod facts;
 
 use crate::error::{Error, Status};
 use crate::money::TransferMethod;
-use crate::protocol::Offer;
+use crate::protocol::{Offer, Version};
 use crate::wallet::Wallet;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -20,6 +20,22 @@ pub use facts::{Facts, Need};
 /// The longest that a signature stays valid. Servers ask for days at times; a signature that can still be
 /// presented next week is a cheque left lying about.
 pub const VALIDITY_S_MAX: u64 = 3600;
+
+/// One way to pay that is known here: a row of the table in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supported {
+    pub versions: &'static [Version],
+    pub scheme: &'static str,
+    /// The CAIP-2 namespace of its chains.
+    pub family: &'static str,
+    /// How the asset moves.
+    pub method: &'static str,
+}
+
+/// Every way to pay that is known here.
+pub fn supported() -> Vec<Supported> {
+    evm::supported().collect()
+}
 
 /// An offer that can be signed with the wallet at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]

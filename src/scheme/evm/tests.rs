@@ -109,6 +109,7 @@ fn known_flows_and_methods_are_signed_and_no_others() {
         ("paymentFlow", json!("escrow")),
         ("paymentFlow", Value::Null),
         ("assetTransferMethod", json!("eip3009")),
+        ("assetTransferMethod", json!("permit2")),
         ("assetTransferMethod", Value::Null),
     ] {
         let mut offer = offer();
@@ -118,7 +119,7 @@ fn known_flows_and_methods_are_signed_and_no_others() {
     for (field, value) in [
         ("paymentFlow", json!("later")),
         ("paymentFlow", json!(true)),
-        ("assetTransferMethod", json!("permit2")),
+        ("assetTransferMethod", json!("erc7710")),
         ("assetTransferMethod", json!("EIP3009")),
         ("assetTransferMethod", json!(["eip3009"])),
     ] {
@@ -129,7 +130,8 @@ fn known_flows_and_methods_are_signed_and_no_others() {
 
 #[test]
 fn what_cannot_be_signed_here_says_why() {
-    assert!(refusal(|offer| offer["scheme"] = "upto".into()).starts_with("scheme "));
+    let scheme = refusal(|offer| offer["scheme"] = "deferred".into());
+    assert_eq!(scheme, r#"scheme is "deferred", but only exact, upto can be signed here"#);
     let solana = refusal(|offer| offer["network"] = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".into());
     assert!(solana.starts_with("network ") && solana.contains("family solana"), "{solana}");
     let reason = payable(&read(&offer()).offers[0], &Wallet::new()).unwrap_err();

@@ -1,0 +1,46 @@
+//! The struct types that payments on EVM chains sign (EIP-3009, EIP-2612, Permit2, and the contracts of x402).
+//!
+//! Owns their members, which are part of each signature: a name or an order that is off by one letter makes a signature
+//! that nobody accepts. Must not know where the values come from.
+
+use super::eip712::Struct;
+
+/// EIP-3009.
+pub static TRANSFER_WITH_AUTHORIZATION: Struct = Struct::new("TransferWithAuthorization", AUTHORIZATION, &[]);
+
+const AUTHORIZATION: &[(&str, &str)] = &[
+    ("address", "from"),
+    ("address", "to"),
+    ("uint256", "value"),
+    ("uint256", "validAfter"),
+    ("uint256", "validBefore"),
+    ("bytes32", "nonce"),
+];
+
+/// Permit2.
+pub static TOKEN_PERMISSIONS: Struct =
+    Struct::new("TokenPermissions", &[("address", "token"), ("uint256", "amount")], &[]);
+
+const PERMIT_WITNESS: &[(&str, &str)] = &[
+    ("TokenPermissions", "permitted"),
+    ("address", "spender"),
+    ("uint256", "nonce"),
+    ("uint256", "deadline"),
+    ("Witness", "witness"),
+];
+
+/// Permit2 with the witness of x402's proxy for the scheme `exact`.
+pub static EXACT_PERMIT: Struct =
+    Struct::new("PermitWitnessTransferFrom", PERMIT_WITNESS, &[&TOKEN_PERMISSIONS, &EXACT_WITNESS]);
+pub static EXACT_WITNESS: Struct = Struct::new("Witness", &[("address", "to"), ("uint256", "validAfter")], &[]);
+
+/// Permit2 with the witness of x402's proxy for the scheme `upto`.
+pub static UPTO_PERMIT: Struct =
+    Struct::new("PermitWitnessTransferFrom", PERMIT_WITNESS, &[&TOKEN_PERMISSIONS, &UPTO_WITNESS]);
+pub static UPTO_WITNESS: Struct =
+    Struct::new("Witness", &[("address", "to"), ("address", "facilitator"), ("uint256", "validAfter")], &[]);
+
+/// Every type here.
+#[cfg(test)]
+pub(super) static ALL: [&Struct; 6] =
+    [&TRANSFER_WITH_AUTHORIZATION, &TOKEN_PERMISSIONS, &EXACT_PERMIT, &EXACT_WITNESS, &UPTO_PERMIT, &UPTO_WITNESS];

@@ -1,0 +1,103 @@
+//! Payments on EVM chains recorded from the official TypeScript SDK (`@x402/*` 2.27.0), reproduced.
+//!
+//! Every signature is made again byte for byte, and the whole payment is the recorded one. A third implementation
+//! (alloy-dyn-abi, k256) hashes what was recorded and recovers who signed it, so that the recording itself is checked.
+
+use alloy_dyn_abi::TypedData;
+use alloy_primitives::{hex, keccak256};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+use serde_json::Value;
+use x402::protocol::{Challenge, Credential};
+use x402::scheme::{Facts, Ingredients, authorize, payable};
+use x402::wallet::Wallet;
+
+fn load(file: &str, count: usize) -> Vec<Value> {
+    let path = format!("{}/tests/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let vectors = json["vectors"].as_array().unwrap().clone();
+    assert_eq!(vectors.len(), count, "{file}");
+    vectors
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
+}
+
+fn bytes<const N: usize>(value: &Value) -> [u8; N] {
+    hex::decode(text(value)).unwrap().try_into().unwrap()
+}
+
+/// The address whose key made `signature` over `digest`.
+fn signer(digest: &[u8; 32], signature: &[u8; 65]) -> String {
+    let recovery = RecoveryId::from_byte(signature[64] - 27).unwrap();
+    let recoverable = Signature::from_slice(&signature[..64]).unwrap();
+    let key = VerifyingKey::recover_from_prehash(digest, &recoverable, recovery).unwrap();
+    let point = key.to_sec1_point(false);
+    hex::encode_prefixed(&keccak256(&point.as_bytes()[1..])[12..])
+}
+
+/// The recorded typed data hashes to the recorded digest, and the payer signed it.
+fn check_recording(vector: &Value) {
+    let id = text(&vector["id"]);
+    for signed in vector["signed"].as_array().unwrap().iter().filter(|signed| signed["primaryType"].is_string()) {
+        let typed: TypedData = serde_json::from_value(signed.clone()).unwrap();
+        let digest = typed.eip712_signing_hash().unwrap().0;
+        assert_eq!(digest, bytes::<32>(&signed["digest"]), "{id}");
+        let recovered = signer(&digest, &bytes(&signed["signature"]));
+        assert_eq!(recovered, text(&vector["payer"]).to_lowercase(), "{id}");
+    }
+}
+
+/// The whole way from the challenge to the header. Gives the JSON that was sent.
+fn check_payment(vector: &Value, facts: &Facts) -> String {
+    let id = text(&vector["id"]);
+    check_recording(vector);
+    let mut wallet = Wallet::new();
+    wallet.add_evm_key(text(&vector["privateKey"])).unwrap();
+    let header = STANDARD.encode(vector["paymentRequired"].to_string());
+    let challenge = Challenge::parse(Some(header.as_bytes()), b"{}").unwrap();
+    let [offer] = &challenge.offers[..] else { panic!("{id}: not one offer") };
+    let payable = payable(offer, &wallet).unwrap_or_else(|reason| panic!("{id}: {reason}"));
+    assert_eq!(payable.payer, text(&vector["payer"]), "{id}");
+    let (now_s, nonce) = (vector["now"].as_u64().unwrap(), bytes(&vector["random32"][0]));
+    let extensions = challenge.extensions.as_deref();
+    let ingredients = Ingredients { now_s, nonce, facts, extensions };
+    let signed = authorize(offer, &payable, &wallet, &ingredients).unwrap_or_else(|error| panic!("{id}: {error}"));
+    assert_eq!(signed.valid_before_s, now_s + 60, "{id}");
+    let credential = Credential::new(&challenge, offer, &signed.payload);
+    assert_eq!(credential.header_name(), text(&vector["headerName"]), "{id}");
+    let json = String::from_utf8(STANDARD.decode(credential.header_value()).unwrap()).unwrap();
+    let sent: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(sent, vector["paymentPayload"], "{id}");
+    let shown = format!("{credential:?} {signed:?}");
+    assert!(!shown.contains(&text(&vector["signed"][0]["signature"])[2..]), "{id}: {shown}");
+    json
+}
+
+/// The same, and the JSON is the same text.
+fn check_bytes(file: &str, count: usize) {
+    for vector in load(file, count) {
+        let json = check_payment(&vector, &Facts::default());
+        assert_eq!(json, text(&vector["paymentPayloadJson"]), "{}", vector["id"]);
+        assert_eq!(STANDARD.encode(json), text(&vector["headerValue"]), "{}", vector["id"]);
+    }
+}
+
+#[test]
+fn the_recorded_eip3009_transfers_are_what_they_say() {
+    for vector in load("exact-evm-eip3009-v1", 16).iter().chain(&load("exact-evm-eip3009-v2", 22)) {
+        check_recording(vector);
+    }
+}
+
+#[test]
+fn exact_by_permit2_is_reproduced_byte_for_byte() {
+    check_bytes("exact-evm-permit2", 6);
+}
+
+#[test]
+fn upto_is_reproduced_byte_for_byte() {
+    check_bytes("upto-evm", 3);
+}

@@ -203,7 +203,7 @@ impl Reserved {
         match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe) {
             Ok(credential) => {
                 reservation.commit();
-                let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
+                let payment = Payment::authorized(quoted.offer(), &quoted.payable, &quoted.refusals);
                 Ok(Authorized { credential, payment, reservation })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),

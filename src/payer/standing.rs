@@ -75,7 +75,7 @@ impl Standing {
     pub fn authorize(mut self, wallet: &Wallet) -> Result<Authorized, Declined> {
         match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe) {
             Ok(credential) => {
-                let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
+                let payment = Payment::authorized(self.offer(), &self.payable, &[]);
                 self.reservation.commit();
                 Ok(Authorized { credential, payment, reservation: self.reservation })
             }

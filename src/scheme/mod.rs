@@ -87,6 +87,14 @@ pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
     }
 }
 
+/// The transaction without which nothing moves, if the payer has not sent it before; for most offers there is none.
+pub fn approval(offer: &Offer, payable: &Payable) -> Option<evm::Approval> {
+    match offer.network.namespace() {
+        "eip155" => evm::approval(offer, payable),
+        _ => None,
+    }
+}
+
 /// What must be asked of a node before `offer` is signed; for most offers nothing.
 pub fn needs(offer: &Offer, _payable: &Payable, _extensions: Option<&RawValue>) -> Vec<Need> {
     match offer.network.namespace() {

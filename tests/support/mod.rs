@@ -12,6 +12,7 @@ pub mod connection;
 pub mod eip712;
 pub mod exchange;
 pub mod payment;
+pub mod permit2;
 pub mod proxy;
 pub mod scenario;
 pub mod server;
@@ -19,6 +20,7 @@ pub mod state;
 pub mod stream;
 pub mod terms;
 
+#[allow(unused_imports)] // Some tests need no sockets.
 pub use server::Server;
 
 /// The scenario that `paying_server --demo` serves.

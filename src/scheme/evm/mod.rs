@@ -11,6 +11,7 @@ mod permit2;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use super::{Authorization, Ingredients, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
@@ -18,6 +19,7 @@ use crate::money::TransferMethod;
 use crate::protocol::{Offer, Version};
 use crate::wallet::Wallet;
 use asked::{Asked, optional_text};
+pub use token::Approval;
 
 /// One way to pay on an EVM chain.
 struct Way {
@@ -110,6 +112,12 @@ pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String>
     let key = wallet.evm_keys().first();
     let key = key.ok_or_else(|| format!("network is {}, and the wallet holds no EVM key", offer.network))?;
     Ok(Payable { key_index: 0, method: way.method, payer: key.address().to_string() })
+}
+
+/// The transaction that lets Permit2 move the token, where the payment goes that way.
+pub(super) fn approval(offer: &Offer, payable: &Payable) -> Option<Approval> {
+    let through_permit2 = payable.method == TransferMethod::Permit2;
+    Asked::read(offer).ok().filter(|_| through_permit2).map(|asked| Approval::of(asked.token, asked.amount))
 }
 
 pub(super) fn authorize(

@@ -128,6 +128,56 @@ fn known_flows_and_methods_are_signed_and_no_others() {
     }
 }
 
+/// An offer of `upto`, after `change`.
+fn upto(change: impl FnOnce(&mut Value)) -> Value {
+    let mut offer = offer();
+    offer["scheme"] = "upto".into();
+    offer["extra"] = json!({"facilitatorAddress": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"});
+    change(&mut offer);
+    offer
+}
+
+#[test]
+fn a_ceiling_is_signed_only_for_a_facilitator_that_is_named() {
+    let judge = |offer: &Value| payable(&read(offer).offers[0], &wallet());
+    assert_eq!(judge(&upto(|_| ())).unwrap().method, TransferMethod::Permit2);
+    assert!(judge(&upto(|offer| offer["extra"]["assetTransferMethod"] = "permit2".into())).is_ok());
+    for facilitator in [Value::Null, json!(7), json!("0x12"), json!(format!("0x{:040}", 0))] {
+        let reason = judge(&upto(|offer| offer["extra"]["facilitatorAddress"] = facilitator.clone())).unwrap_err();
+        assert!(reason.starts_with("extra.facilitatorAddress "), "{reason}");
+    }
+    let method = judge(&upto(|offer| offer["extra"]["assetTransferMethod"] = "eip3009".into())).unwrap_err();
+    assert!(method.starts_with("extra.assetTransferMethod ") && method.ends_with("for upto"), "{method}");
+}
+
+#[test]
+fn version_1_knows_nothing_but_exact_transfers() {
+    for (scheme, method) in [("exact", Some("permit2")), ("upto", None)] {
+        let mut offer = upto(|offer| offer["extra"]["assetTransferMethod"] = method.into());
+        offer["scheme"] = scheme.into();
+        offer["network"] = "base-sepolia".into();
+        offer["maxAmountRequired"] = "10000".into();
+        let body = json!({"x402Version": 1, "accepts": [offer]}).to_string();
+        let challenge = Challenge::parse(None, body.as_bytes()).unwrap();
+        let reason = payable(&challenge.offers[0], &wallet()).unwrap_err();
+        assert!(reason.ends_with("which x402 version 1 does not have"), "{reason}");
+    }
+}
+
+#[test]
+fn a_permit_lives_as_long_as_the_offer_allows_and_never_long() {
+    let mut offer = upto(|_| ());
+    for (timeout, lives) in [(60, 60), (30 * 86_400, VALIDITY_S_MAX)] {
+        offer["maxTimeoutSeconds"] = timeout.into();
+        let challenge = read(&offer);
+        let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
+        let signed = authorize(&challenge.offers[0], &chosen, &wallet(), &Ingredients::plain(NOW_S, [1; 32])).unwrap();
+        let payload: Value = serde_json::from_str(&signed.payload).unwrap();
+        assert_eq!(payload["permit2Authorization"]["deadline"], (NOW_S + lives).to_string());
+        assert_eq!(signed.valid_before_s, NOW_S + lives);
+    }
+}
+
 #[test]
 fn what_cannot_be_signed_here_says_why() {
     let scheme = refusal(|offer| offer["scheme"] = "deferred".into());

@@ -2,6 +2,7 @@
 //!
 //! Owns no timing and no socket; it renders once, into one buffer, so that a well-behaved answer is one write.
 
+use super::chat;
 use super::connection::Head;
 use super::scenario::{Answer, Close, Coding, Content, Early, Framing, pattern};
 use super::terms::Challenge;
@@ -115,6 +116,7 @@ fn content(answer: &Answer, facts: &Facts<'_>) -> (Vec<u8>, &'static str) {
         Content::Base64(text) => (BASE64.decode(text).unwrap_or_default(), "application/octet-stream"),
         Content::Pattern(length) => (pattern(*length), "application/octet-stream"),
         Content::Echo => (facts.body.clone(), "application/octet-stream"),
+        Content::Chat => chat::answer(&facts.body),
         Content::Count => (json!({"length": facts.body_bytes}).to_string().into_bytes(), JSON),
         Content::Hash => {
             let seen = json!({"sha256": facts.body_sha256, "length": facts.body_bytes,

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod answer;
 pub mod certificates;
+pub mod chat;
 pub mod connection;
 pub mod eip712;
 pub mod exchange;
@@ -25,3 +26,6 @@ pub use server::Server;
 
 /// The scenario that `paying_server --demo` serves.
 pub const DEMO: &str = include_str!("demo.json");
+
+/// The scenario that `paying_server --openai` serves: chat completions that charge, in the ways that make SDKs retry.
+pub const OPENAI: &str = include_str!("openai.json");

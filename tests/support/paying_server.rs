@@ -1,6 +1,6 @@
 //! The paying test server as a program, for the demo, C programs and benchmarks.
 //!
-//! `paying_server --demo | --scenario FILE [--port N] [--tls] [--ca FILE]` prints `listening URL` (one line for
+//! `paying_server --demo | --openai | --scenario FILE [--port N] [--tls] [--ca FILE]` prints `listening URL` (one line for
 //! each origin, `base` first and bare) and `ca FILE` where it speaks TLS, and runs until its input ends.
 
 #[path = "mod.rs"]
@@ -25,6 +25,7 @@ fn options() -> Result<Options, String> {
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
+            "--openai" => text = Some(support::OPENAI.to_string()),
             "--demo" => text = Some(support::DEMO.to_string()),
             "--scenario" => {
                 let path = value()?;
@@ -36,7 +37,7 @@ fn options() -> Result<Options, String> {
             other => return Err(format!("unknown argument {other}")),
         }
     }
-    let text = text.ok_or("say --demo or --scenario FILE")?;
+    let text = text.ok_or("say --demo, --openai or --scenario FILE")?;
     let mut scenario: Value = serde_json::from_str(&text).map_err(|error| format!("the scenario: {error}"))?;
     if tls {
         scenario["origins"]["base"] = "https".into();

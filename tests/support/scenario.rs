@@ -165,7 +165,7 @@ pub struct Answer {
     pub header_lines: usize,
 }
 
-/// Bytes of a body. `Hash` and `Count` tell about the request's body, `Echo` is it.
+/// Bytes of a body. `Hash` and `Count` tell about the request's body, `Echo` is it, `Chat` answers it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
@@ -180,6 +180,8 @@ pub enum Content {
     Hash,
     Count,
     Echo,
+    /// A chat completion in OpenAI's shape, as server-sent events where the request says `stream`.
+    Chat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

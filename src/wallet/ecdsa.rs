@@ -1,6 +1,6 @@
 //! Recoverable secp256k1 signatures (RFC 6979 nonces, low s).
 //!
-//! Owns the one signing context of the process and the only `unsafe` code of the wallet. The safe calls of
+//! Owns the one signing context of the process. The safe calls of
 //! the `secp256k1` crate randomise their context anew after every signature, which doubles its cost, and
 //! offer no way to leave that out. Here the context is randomised once, when it is created, which is what
 //! libsecp256k1 asks for; its constant-time arithmetic does not depend on it.
@@ -10,7 +10,7 @@ use crate::error::{Error, Status};
 use crate::world::World;
 use once_cell::sync::OnceCell;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use secp256k1::{Secp256k1, SignOnly, ffi};
+use secp256k1::{Message, PublicKey, Secp256k1, SignOnly, ffi};
 use zeroize::Zeroizing;
 
 static CONTEXT: OnceCell<Secp256k1<SignOnly>> = OnceCell::new();
@@ -55,9 +55,25 @@ pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> Result<[u8; 65], Error
             return Err(Error::new(Status::Sign, "The signature cannot be expressed for EVM; sign a new nonce."));
         }
     };
-    let mut signature = [0_u8; 65];
-    let (head, last) = signature.split_at_mut(64);
-    head.copy_from_slice(&r_and_s);
-    last.fill(v);
-    Ok(signature)
+    Ok(with_v(&r_and_s, v))
+}
+
+/// r, s and v (27 or 28) of a signature over `digest` by the key that `is_own` knows, whatever form of them was given:
+/// s is brought to its low half, because chains refuse the high one, and v is found. None if it is by another key.
+pub(super) fn find_v(digest: &[u8; 32], r_and_s: &[u8; 64], is_own: impl Fn(&PublicKey) -> bool) -> Option<[u8; 65]> {
+    let mut low = secp256k1::ecdsa::Signature::from_compact(r_and_s).ok()?;
+    low.normalize_s();
+    let r_and_s = low.serialize_compact();
+    [(RecoveryId::Zero, 27), (RecoveryId::One, 28)].into_iter().find_map(|(recovery, v)| {
+        let signature = RecoverableSignature::from_compact(&r_and_s, recovery).ok()?;
+        let public = signature.recover_ecdsa(Message::from_digest(*digest)).ok()?;
+        is_own(&public).then(|| with_v(&r_and_s, v))
+    })
+}
+
+fn with_v(r_and_s: &[u8; 64], v: u8) -> [u8; 65] {
+    let mut signature = [v; 65];
+    let (head, _) = signature.split_at_mut(64);
+    head.copy_from_slice(r_and_s);
+    signature
 }

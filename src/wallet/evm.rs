@@ -1,27 +1,43 @@
-//! A key for EVM chains.
+//! A key for EVM chains, held here or by a signer elsewhere.
 //!
-//! Owns the reading of its text and its address. Must not know what it signs: it takes a 32-byte digest. An
+//! Owns the reading of its text, its address, and what a signature must be to count as its own. Must not know what
+//! is signed: it takes a 32-byte digest, and the text of the same message for signers that show it to somebody. An
 //! error about a key says what is wrong and where, and never what was written there.
 
 use super::ecdsa;
 use super::secret::Secret;
+use super::signer::{SignKind, Signer};
 use crate::error::{Error, Status};
 use crate::money::EvmAddress;
 use alloy_primitives::Address;
 use secp256k1::{PublicKey, SecretKey};
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 const KEY_DIGITS: usize = 64;
 
-/// A secp256k1 private key and its address. Clones share the secret.
+/// r and s; v after them makes 65.
+const R_AND_S_BYTES: usize = 64;
+
+/// A secp256k1 private key, or a signer, and its address. Clones share the secret.
 #[derive(Clone)]
 pub struct EvmKey(Arc<Inner>);
 
 struct Inner {
-    secret: Secret,
+    held: Held,
     address: EvmAddress,
     address_text: String,
+}
+
+/// Where the key is.
+#[derive(Debug)]
+enum Held {
+    Here(Secret),
+    /// Elsewhere, and the address is that of the key itself.
+    Account(Signer),
+    /// Elsewhere, and the address is a contract's, which judges signatures by its own code (ERC-1271).
+    Contract(Signer),
 }
 
 impl EvmKey {
@@ -30,7 +46,17 @@ impl EvmKey {
         let secret = secret_from_hex(text)?;
         ecdsa::context()?;
         let address = address_of(&secret)?;
-        Ok(EvmKey(Arc::new(Inner { secret, address, address_text: address.to_string() })))
+        Ok(EvmKey::new(Held::Here(secret), address))
+    }
+
+    /// A signer elsewhere. Without `is_contract`, a signature of 64 or 65 bytes must be by the key of `address`;
+    /// signatures of other lengths, and all of a contract's, are passed on as they are.
+    pub fn from_signer(address: EvmAddress, is_contract: bool, signer: Signer) -> EvmKey {
+        EvmKey::new(if is_contract { Held::Contract(signer) } else { Held::Account(signer) }, address)
+    }
+
+    fn new(held: Held, address: EvmAddress) -> EvmKey {
+        EvmKey(Arc::new(Inner { held, address, address_text: address.to_string() }))
     }
 
     /// EIP-55.
@@ -42,15 +68,52 @@ impl EvmKey {
         self.0.address.bytes()
     }
 
-    /// r, s and v (27 or 28): deterministic (RFC 6979), low s. Errors are `Status::Sign`.
-    pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<[u8; 65], Error> {
-        ecdsa::sign(&self.0.secret, digest)
+    /// Signs a typed message (EIP-712). A key held here gives r, s and v (27 or 28): deterministic (RFC 6979), low s.
+    /// A signer elsewhere is shown `typed_data_json`, or `digest` if it wants that; it may block, and may give any
+    /// length from 1 to [`SIGNATURE_BYTES_MAX`](super::SIGNATURE_BYTES_MAX). Errors are `Status::Sign`.
+    pub fn sign_typed(
+        &self,
+        digest: &[u8; 32],
+        typed_data_json: impl FnOnce() -> String,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let signer = match &self.0.held {
+            Held::Here(secret) => return Ok(Zeroizing::new(ecdsa::sign(secret, digest)?.to_vec())),
+            Held::Account(signer) | Held::Contract(signer) => signer,
+        };
+        let answer = match signer.ask(SignKind::EvmTypedData, typed_data_json().as_bytes())? {
+            Some(answer) => answer,
+            None => signer.ask(SignKind::EvmDigest, digest)?.ok_or_else(|| {
+                let message = "the signer signs neither evm-typed-data nor evm-digest; it must sign one of them";
+                Error::new(Status::Sign, message)
+            })?,
+        };
+        match &self.0.held {
+            Held::Account(_) => self.own(digest, answer),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Makes a signer's r and s what chains accept: low s, and the v under which they are this address's.
+    fn own(&self, digest: &[u8; 32], answer: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let Some((r_and_s, [] | [_])) = answer.split_first_chunk::<R_AND_S_BYTES>() else { return Ok(answer) };
+        match ecdsa::find_v(digest, r_and_s, |public| address_of_public(public) == self.0.address) {
+            Some(signature) => Ok(Zeroizing::new(signature.to_vec())),
+            None => Err(Error::new(
+                Status::Sign,
+                format!(
+                    "the signer's {} bytes are no signature of this message by {}; check which key it signs with, or \
+                     add it as eip155-contract if the address is a contract's",
+                    answer.len(),
+                    self.0.address_text
+                ),
+            )),
+        }
     }
 }
 
 impl fmt::Debug for EvmKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EvmKey({}, {:?})", self.0.address_text, self.0.secret)
+        write!(f, "EvmKey({}, {:?})", self.0.address_text, self.0.held)
     }
 }
 
@@ -86,10 +149,14 @@ fn address_of(secret: &Secret) -> Result<EvmAddress, Error> {
     let mut key = SecretKey::from_secret_bytes(*secret.bytes()).map_err(|_| {
         Error::new(Status::Key, "The private key is not below the order of secp256k1; check where it was read from.")
     })?;
-    let public = PublicKey::from_secret_key(&key).serialize_uncompressed();
+    let public = PublicKey::from_secret_key(&key);
     key.non_secure_erase();
-    let [_, point @ ..] = public;
-    Ok(EvmAddress::from_bytes(Address::from_raw_public_key(&point).into_array()))
+    Ok(address_of_public(&public))
+}
+
+fn address_of_public(public: &PublicKey) -> EvmAddress {
+    let [_, point @ ..] = public.serialize_uncompressed();
+    EvmAddress::from_bytes(Address::from_raw_public_key(&point).into_array())
 }
 
 #[cfg(test)]
@@ -146,7 +213,7 @@ mod tests {
     #[test]
     fn debug_shows_the_address_and_no_secret() {
         let key = EvmKey::from_hex(KEY).unwrap();
-        let shown = format!("{key:?} {:?}", crate::wallet::Wallet { evm: vec![key.clone()] });
+        let shown = format!("{key:?} {:?}", crate::wallet::Wallet { evm: vec![key.clone()], ..Default::default() });
         assert!(shown.contains(key.address()) && shown.contains("redacted") && !shown.contains("ac0974"));
     }
 
@@ -155,14 +222,15 @@ mod tests {
     fn signatures_equal_those_of_the_safe_interface() {
         let key = EvmKey::from_hex(KEY).unwrap();
         let mut secret = [0; 32];
-        secret.copy_from_slice(key.0.secret.bytes());
+        let Held::Here(held) = &key.0.held else { panic!("the key is here") };
+        secret.copy_from_slice(held.bytes());
         let oracle_key = SecretKey::from_secret_bytes(secret).unwrap();
         for round in 0_u32..50 {
             let digest = keccak256(round.to_be_bytes()).0;
             let message = secp256k1::Message::from_digest(digest);
             let oracle = secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(message, &oracle_key);
             let (recovery, r_and_s) = oracle.serialize_compact();
-            let signature = key.sign_digest(&digest).unwrap();
+            let signature = key.sign_typed(&digest, || unreachable!("nobody reads it")).unwrap();
             assert_eq!(signature[..64], r_and_s);
             assert_eq!(signature[64], 27 + recovery.to_u8());
             assert!(signature[32] < 0x80, "s is not low");

@@ -6,8 +6,12 @@
 mod ecdsa;
 mod evm;
 mod secret;
+mod signer;
+mod solana;
 
 pub use evm::EvmKey;
+pub use signer::{Answer, SIGNATURE_BYTES_MAX, SignFn, SignKind, Signer};
+pub use solana::SolanaKey;
 
 use crate::error::Error;
 
@@ -15,6 +19,7 @@ use crate::error::Error;
 #[derive(Clone, Debug, Default)]
 pub struct Wallet {
     evm: Vec<EvmKey>,
+    solana: Vec<SolanaKey>,
 }
 
 impl Wallet {
@@ -29,9 +34,16 @@ impl Wallet {
         Ok(())
     }
 
+    /// Adds an ed25519 key pair of 64 bytes: base58, or a JSON array of numbers as `solana-keygen` writes it. Errors
+    /// are `Status::Key` and never repeat any of the text.
+    pub fn add_solana_key(&mut self, text: &str) -> Result<(), Error> {
+        self.solana.push(SolanaKey::from_text(text)?);
+        Ok(())
+    }
+
     /// Whether it can sign nothing.
     pub fn is_empty(&self) -> bool {
-        self.evm.is_empty()
+        self.evm.is_empty() && self.solana.is_empty()
     }
 
     /// In the order in which they were added.
@@ -39,11 +51,20 @@ impl Wallet {
         &self.evm
     }
 
-    /// The address of the key at `index` of a CAIP-2 namespace such as `eip155`.
+    /// In the order in which they were added.
+    pub fn solana_keys(&self) -> &[SolanaKey] {
+        &self.solana
+    }
+
+    /// The address of the key at `index` of a CAIP-2 namespace `eip155` or `solana`.
     pub fn address(&self, family: &str, index: usize) -> Option<&str> {
         match family {
             "eip155" => self.evm.get(index).map(EvmKey::address),
+            "solana" => self.solana.get(index).map(SolanaKey::address),
             _ => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

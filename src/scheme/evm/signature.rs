@@ -19,9 +19,8 @@ impl Signature {
         separator: &[u8; 32],
         message: &Message<'_>,
     ) -> Result<Signature, Error> {
-        let signature = key.sign_digest(&digest(separator, &message.hash()))?;
-        let _ = domain;
-        Ok(Signature(Zeroizing::new(signature.to_vec())))
+        let signature = key.sign_typed(&digest(separator, &message.hash()), || message.to_json(domain))?;
+        Ok(Signature(signature))
     }
 
     /// How many bytes it takes in a payload.

@@ -101,3 +101,8 @@ fn exact_by_permit2_is_reproduced_byte_for_byte() {
 fn upto_is_reproduced_byte_for_byte() {
     check_bytes("upto-evm", 3);
 }
+
+#[test]
+fn auth_capture_is_reproduced_byte_for_byte() {
+    check_bytes("auth-capture-evm", 3);
+}

@@ -94,6 +94,12 @@ impl<'a> Asked<'a> {
         address(&format!("extra.{field}"), text)
     }
 
+    /// A member of `extra` that is an address, zero included; `None` where it is absent or null.
+    pub fn address_or_zero(&self, field: &str) -> Result<Option<EvmAddress>, String> {
+        let read = |text| EvmAddress::parse(text).map_err(|why| format!("extra.{field} {why}"));
+        self.text(field)?.map(read).transpose()
+    }
+
     /// When what is signed at `now_s` becomes void, in seconds since 1970.
     pub fn valid_before_s(&self, now_s: u64) -> u64 {
         valid_before_s(self.offer, now_s)

@@ -8,6 +8,9 @@ use super::eip712::Struct;
 /// EIP-3009.
 pub static TRANSFER_WITH_AUTHORIZATION: Struct = Struct::new("TransferWithAuthorization", AUTHORIZATION, &[]);
 
+/// EIP-3009, where only the receiver may hand it in.
+pub static RECEIVE_WITH_AUTHORIZATION: Struct = Struct::new("ReceiveWithAuthorization", AUTHORIZATION, &[]);
+
 const AUTHORIZATION: &[(&str, &str)] = &[
     ("address", "from"),
     ("address", "to"),
@@ -40,7 +43,51 @@ pub static UPTO_PERMIT: Struct =
 pub static UPTO_WITNESS: Struct =
     Struct::new("Witness", &[("address", "to"), ("address", "facilitator"), ("uint256", "validAfter")], &[]);
 
+/// Permit2 without a witness.
+pub static PERMIT_TRANSFER: Struct = Struct::new(
+    "PermitTransferFrom",
+    &[("TokenPermissions", "permitted"), ("address", "spender"), ("uint256", "nonce"), ("uint256", "deadline")],
+    &[&TOKEN_PERMISSIONS],
+);
+
+/// The terms of an escrow (scheme `auth-capture`); hashed, and signed only as a nonce.
+pub static PAYMENT_INFO: Struct = Struct::new(
+    "PaymentInfo",
+    &[
+        ("address", "operator"),
+        ("address", "payer"),
+        ("address", "receiver"),
+        ("address", "token"),
+        ("uint120", "maxAmount"),
+        ("uint48", "preApprovalExpiry"),
+        ("uint48", "authorizationExpiry"),
+        ("uint48", "refundExpiry"),
+        ("uint16", "minFeeBps"),
+        ("uint16", "maxFeeBps"),
+        ("address", "feeReceiver"),
+        ("uint256", "salt"),
+    ],
+    &[],
+);
+
+/// What binds the salt of an escrow to those who have a say in it (scheme `auth-capture`); hashed only.
+pub static SALT_BINDING: Struct = Struct::new(
+    "x402AuthCaptureSaltBinding",
+    &[("address", "receiverAuthorizer"), ("address", "policy"), ("uint256", "saltNonce")],
+    &[],
+);
+
 /// Every type here.
 #[cfg(test)]
-pub(super) static ALL: [&Struct; 6] =
-    [&TRANSFER_WITH_AUTHORIZATION, &TOKEN_PERMISSIONS, &EXACT_PERMIT, &EXACT_WITNESS, &UPTO_PERMIT, &UPTO_WITNESS];
+pub(super) static ALL: [&Struct; 10] = [
+    &TRANSFER_WITH_AUTHORIZATION,
+    &RECEIVE_WITH_AUTHORIZATION,
+    &TOKEN_PERMISSIONS,
+    &EXACT_PERMIT,
+    &EXACT_WITNESS,
+    &UPTO_PERMIT,
+    &UPTO_WITNESS,
+    &PERMIT_TRANSFER,
+    &PAYMENT_INFO,
+    &SALT_BINDING,
+];

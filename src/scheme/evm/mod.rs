@@ -4,6 +4,7 @@
 //! the documentation shows. Must not know how a particular scheme lays out what it signs.
 
 mod asked;
+mod auth_capture;
 pub mod eip712;
 mod exact;
 mod messages;
@@ -33,6 +34,7 @@ struct Way {
 enum Scheme {
     Exact,
     Upto,
+    AuthCapture,
 }
 
 impl Scheme {
@@ -40,6 +42,7 @@ impl Scheme {
         match self {
             Scheme::Exact => "exact",
             Scheme::Upto => "upto",
+            Scheme::AuthCapture => "auth-capture",
         }
     }
 }
@@ -48,10 +51,12 @@ const fn way(scheme: Scheme, method: TransferMethod, versions: &'static [Version
     Way { scheme, method, versions }
 }
 
-static WAYS: [Way; 3] = [
+static WAYS: [Way; 5] = [
     way(Scheme::Exact, TransferMethod::Eip3009, &[Version::V1, Version::V2]),
     way(Scheme::Exact, TransferMethod::Permit2, &[Version::V2]),
     way(Scheme::Upto, TransferMethod::Permit2, &[Version::V2]),
+    way(Scheme::AuthCapture, TransferMethod::Eip3009, &[Version::V2]),
+    way(Scheme::AuthCapture, TransferMethod::Permit2, &[Version::V2]),
 ];
 
 pub(super) fn supported() -> impl Iterator<Item = Supported> {
@@ -68,6 +73,7 @@ pub(super) fn supported() -> impl Iterator<Item = Supported> {
 enum Terms<'a> {
     Transfer(exact::Terms<'a>),
     Permit(permit2::Terms<'a>),
+    Escrow(auth_capture::Terms<'a>),
 }
 
 fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
@@ -77,6 +83,7 @@ fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
         (Scheme::Exact, TransferMethod::Eip3009) => Terms::Transfer(exact::Terms::read(asked)?),
         (Scheme::Exact, TransferMethod::Permit2) => Terms::Permit(permit2::Terms::exact(asked)),
         (Scheme::Upto, _) => Terms::Permit(permit2::Terms::upto(asked)?),
+        (Scheme::AuthCapture, method) => Terms::Escrow(auth_capture::Terms::read(asked, method)?),
     };
     Ok((way, terms))
 }
@@ -138,5 +145,6 @@ pub(super) fn authorize(
     match terms {
         Terms::Transfer(terms) => terms.authorize(key, ingredients),
         Terms::Permit(terms) => terms.authorize(key, ingredients),
+        Terms::Escrow(terms) => terms.authorize(key, ingredients),
     }
 }

@@ -55,14 +55,17 @@ impl<'a> Terms<'a> {
             deadline_s: valid_before_s,
         };
         let (payee, from_the_start) = (Value::Address(self.asked.payee), Value::Number(U256::ZERO));
+        let lay_out = |message: &Message<'_>, signature: &Signature| payload(message, key.address(), signature);
         let payload = match self.facilitator {
             None => {
                 let witness = [payee, from_the_start];
-                permit.sign(key, EXACT_PROXY, &EXACT_PERMIT, &Message::new(&EXACT_WITNESS, &witness))
+                let witness = Message::new(&EXACT_WITNESS, &witness);
+                permit.sign(key, EXACT_PROXY, &EXACT_PERMIT, Some(&witness), lay_out)
             }
             Some(facilitator) => {
                 let witness = [payee, Value::Address(facilitator), from_the_start];
-                permit.sign(key, UPTO_PROXY, &UPTO_PERMIT, &Message::new(&UPTO_WITNESS, &witness))
+                let witness = Message::new(&UPTO_WITNESS, &witness);
+                permit.sign(key, UPTO_PROXY, &UPTO_PERMIT, Some(&witness), lay_out)
             }
         }?;
         Ok(Authorization { payload, payer: key.address().to_string(), nonce, valid_before_s })
@@ -70,36 +73,38 @@ impl<'a> Terms<'a> {
 }
 
 /// What one permit allows, once and until its deadline.
-struct Permit {
-    chain_id: u64,
-    token: EvmAddress,
-    amount: U256,
-    nonce: U256,
-    deadline_s: u64,
+pub(super) struct Permit {
+    pub chain_id: u64,
+    pub token: EvmAddress,
+    pub amount: U256,
+    pub nonce: U256,
+    pub deadline_s: u64,
 }
 
 impl Permit {
-    /// `kind` is the permit with a witness of the type of `witness`. Gives the payload.
-    fn sign(
+    /// `kind` is the permit with a witness of the type of `witness`, or without one. `lay_out` makes of the signed
+    /// message what is wanted.
+    pub fn sign<R>(
         &self,
         key: &EvmKey,
         spender: EvmAddress,
         kind: &'static Struct,
-        witness: &Message<'_>,
-    ) -> Result<Zeroizing<String>, Error> {
+        witness: Option<&Message<'_>>,
+        lay_out: impl FnOnce(&Message<'_>, &Signature) -> R,
+    ) -> Result<R, Error> {
         let permitted = [Value::Address(self.token), Value::Number(self.amount)];
         let permitted = Message::new(&TOKEN_PERMISSIONS, &permitted);
-        let values = [
+        let mut values = vec![
             Value::Struct(&permitted),
             Value::Address(spender),
             Value::Number(self.nonce),
             Value::Number(U256::from(self.deadline_s)),
-            Value::Struct(witness),
         ];
+        values.extend(witness.map(Value::Struct));
         let message = Message::new(kind, &values);
         let domain = Domain { name: "Permit2", version: None, chain_id: self.chain_id, contract: PERMIT2 };
         let signature = Signature::of(key, &domain, &domain.separator(), &message)?;
-        Ok(payload(&message, key.address(), &signature))
+        Ok(lay_out(&message, &signature))
     }
 }
 

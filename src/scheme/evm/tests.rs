@@ -150,6 +150,60 @@ fn a_ceiling_is_signed_only_for_a_facilitator_that_is_named() {
     assert!(method.starts_with("extra.assetTransferMethod ") && method.ends_with("for upto"), "{method}");
 }
 
+/// An offer of `auth-capture`, after `change`.
+fn capture(change: impl FnOnce(&mut Value)) -> Value {
+    let mut offer = offer();
+    offer["scheme"] = "auth-capture".into();
+    offer["extra"] = json!({
+        "name": "USDC", "version": "2", "captureAuthorizer": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "feeRecipient": "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", "captureDeadline": NOW_S + 60,
+        "refundDeadline": NOW_S + 60, "minFeeBps": 0, "maxFeeBps": 100,
+    });
+    change(&mut offer);
+    offer
+}
+
+#[test]
+fn an_escrow_is_signed_for_only_with_all_its_terms() {
+    let judge = |offer: &Value| payable(&read(offer).offers[0], &wallet());
+    assert_eq!(judge(&capture(|_| ())).unwrap().method, TransferMethod::Eip3009);
+    let through_permit2 = capture(|offer| offer["extra"]["assetTransferMethod"] = "permit2".into());
+    assert_eq!(judge(&through_permit2).unwrap().method, TransferMethod::Permit2);
+    let other = json!("0x1111111111111111111111111111111111111111");
+    for (field, value) in [
+        ("name", Value::Null),
+        ("captureAuthorizer", Value::Null),
+        ("captureAuthorizer", json!(format!("0x{:040}", 0))),
+        ("feeRecipient", Value::Null),
+        ("feeRecipient", json!("0x12")),
+        ("captureDeadline", Value::Null),
+        ("captureDeadline", json!("1740672149")),
+        ("captureDeadline", json!(1u64 << 48)),
+        ("refundDeadline", json!(NOW_S + 59)),
+        ("refundDeadline", json!(1.5)),
+        ("minFeeBps", json!(101)),
+        ("maxFeeBps", json!(10_001)),
+        ("authCaptureEscrow", other),
+        ("policy", json!("0x12")),
+        ("receiverAuthorizer", json!(false)),
+    ] {
+        let reason = judge(&capture(|offer| offer["extra"][field] = value.clone())).unwrap_err();
+        assert!(reason.starts_with(&format!("extra.{field} ")), "{reason}");
+    }
+    let much = judge(&capture(|offer| offer["amount"] = (1_u128 << 120).to_string().into())).unwrap_err();
+    assert!(much.starts_with("amount "), "{much}");
+    assert!(judge(&capture(|offer| offer["amount"] = ((1_u128 << 120) - 1).to_string().into())).is_ok());
+}
+
+#[test]
+fn an_escrow_whose_deadline_passes_before_the_signature_is_not_signed_for() {
+    let challenge = read(&capture(|_| ()));
+    let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
+    let sign = |now_s| authorize(&challenge.offers[0], &chosen, &wallet(), &Ingredients::plain(now_s, [1; 32]));
+    assert!(sign(NOW_S).is_ok());
+    assert!(sign(NOW_S + 1).unwrap_err().message.contains("extra.captureDeadline"));
+}
+
 #[test]
 fn version_1_knows_nothing_but_exact_transfers() {
     for (scheme, method) in [("exact", Some("permit2")), ("upto", None)] {
@@ -181,7 +235,7 @@ fn a_permit_lives_as_long_as_the_offer_allows_and_never_long() {
 #[test]
 fn what_cannot_be_signed_here_says_why() {
     let scheme = refusal(|offer| offer["scheme"] = "deferred".into());
-    assert_eq!(scheme, r#"scheme is "deferred", but only exact, upto can be signed here"#);
+    assert_eq!(scheme, r#"scheme is "deferred", but only exact, upto, auth-capture can be signed here"#);
     let solana = refusal(|offer| offer["network"] = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".into());
     assert!(solana.starts_with("network ") && solana.contains("family solana"), "{solana}");
     let reason = payable(&read(&offer()).offers[0], &Wallet::new()).unwrap_err();

@@ -411,6 +411,7 @@ impl<'a> Call<'a> {
             send_total: self.sent,
             received: 0,
             receive_total: content_length(&headers),
+            cancel: self.request.cancel.clone(),
         };
         Answer { status, headers, body, received }
     }

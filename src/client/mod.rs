@@ -19,6 +19,7 @@ mod held;
 mod identity;
 mod node;
 mod purchase;
+pub mod queue;
 mod redirect;
 mod request;
 mod response;

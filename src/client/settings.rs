@@ -62,6 +62,8 @@ pub const SETTINGS: &[Setting] = &[
     row("evm_rpc", "URL, or eip155:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for the few facts that some EVM offers need before they can be signed; none for EIP-3009"),
     row("solana_rpc", "URL, or solana:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for a blockhash or a mint where the offer and the built-in table do not tell"),
     row("rpc_timeout_ms", "milliseconds, 0: none", "10000", false, "how long a node may take for everything that one payment needs"),
+    row("queue_threads", "number from 1", "256", false, "operations that a queue has under way at once, each on a thread of its own; threads start when needed"),
+    row("queue_backlog", "number", "4096", false, "operations that a queue takes beyond those, to wait for a thread or for their event to be taken"),
     row("unix_socket", "path, empty: none", "", false, "connect to this socket whatever the URL's host"),
     row("deny_private_addresses", "true or false", "false", false, "refuse loopback, private and link-local addresses at each connection"),
 ];
@@ -96,6 +98,8 @@ pub struct Settings {
     pub evm_rpc: Vec<NodeUrl>,
     pub solana_rpc: Vec<NodeUrl>,
     pub rpc_timeout: Option<Duration>,
+    pub queue_threads: usize,
+    pub queue_backlog: usize,
     pub unix_socket: Option<PathBuf>,
     pub deny_private_addresses: bool,
 }
@@ -123,6 +127,8 @@ impl Settings {
             evm_rpc: Vec::new(),
             solana_rpc: Vec::new(),
             rpc_timeout: None,
+            queue_threads: 1,
+            queue_backlog: 0,
             unix_socket: None,
             deny_private_addresses: false,
         };
@@ -162,6 +168,8 @@ impl Settings {
             "evm_rpc" => self.evm_rpc = entry.nodes("eip155")?,
             "solana_rpc" => self.solana_rpc = entry.nodes("solana")?,
             "rpc_timeout_ms" => self.rpc_timeout = entry.duration()?,
+            "queue_threads" => self.queue_threads = entry.number_from_1(QUEUE_THREADS_MAX)? as usize,
+            "queue_backlog" => self.queue_backlog = entry.number(QUEUE_BACKLOG_MAX)? as usize,
             "unix_socket" => self.unix_socket = entry.path(),
             "deny_private_addresses" => self.deny_private_addresses = entry.truth()?,
             _ => return Err(unknown(key)),
@@ -193,6 +201,8 @@ impl Settings {
 /// Bounds of settings that count something.
 const REDIRECTS_MAX: u64 = 100;
 const POOL_MAX: u64 = 65_536;
+const QUEUE_THREADS_MAX: u64 = 4096;
+const QUEUE_BACKLOG_MAX: u64 = 1_000_000;
 
 fn unknown(key: &str) -> Error {
     let shown = printable(key);
@@ -217,6 +227,13 @@ impl Entry<'_> {
         let digits = !self.value.is_empty() && self.value.bytes().all(|byte| byte.is_ascii_digit());
         let number = if digits { self.value.parse::<u64>().ok() } else { None };
         number.filter(|number| *number <= max).ok_or_else(|| self.bad(&format!("a whole number from 0 to {max}")))
+    }
+
+    fn number_from_1(&self, max: u64) -> Result<u64, Error> {
+        match self.number(max)? {
+            0 => Err(self.bad(&format!("a whole number from 1 to {max}"))),
+            number => Ok(number),
+        }
     }
 
     fn duration(&self) -> Result<Option<Duration>, Error> {
@@ -307,6 +324,8 @@ mod tests {
             ("decompress", "yes", "true or false"),
             ("tls_min", "1.1", "1.2 or 1.3"),
             ("user_agent", "a\r\nb", "control characters"),
+            ("queue_threads", "0", "from 1 to 4096"),
+            ("queue_backlog", "lots", "whole number"),
         ] {
             let error = settings.set(key, value).unwrap_err();
             assert_eq!(error.status, Status::Setting, "{key}={value}");

@@ -62,6 +62,9 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * builder_code            up to 5 codes separated by commas, each 1 to 32 of a-z, 0-9 and _; empty: none; default empty
+ *                            who built the software that pays: added where a server declares the
+ *                            extension builder-code, for its facilitator to write on the chain
  *    proxy                   http://, socks5:// or socks5h:// URL, empty: none; default empty
  *                            the proxy for every request
  *    proxy_from_env          true or false; default "false"

@@ -149,10 +149,11 @@ impl<'a> Call<'a> {
 
     /// Terms, rules, budgets, signature. The outer error ends the call; the inner one hands the 402 back.
     pub fn authorize(&mut self, held: &Held) -> Result<Result<Authorized, Declined>, Failure> {
-        let challenge = match held.challenge() {
+        let mut challenge = match held.challenge() {
             Ok(challenge) => challenge,
             Err(error) => return Ok(Err(Declined::unreadable(&error))),
         };
+        challenge.add_builder_codes(&self.settings.builder_codes);
         if let Some(name) = self.own_payment_header() {
             let why = format!(
                 "the request carries a {name} header of the caller's already, and the server may yet settle it; remove \

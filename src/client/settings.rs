@@ -7,6 +7,7 @@ use super::node::{self, NodeUrl};
 use crate::body::ReplayLimits;
 use crate::error::{Error, Status, printable};
 use crate::ledger::{RetryRule, check_name};
+use crate::protocol::{BUILDER_CODES_MAX, is_builder_code};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ pub const SETTINGS: &[Setting] = &[
     row("replay_dir", "path, empty: the system's", "", true, "where that temporary file lies"),
     row("purchase_key", "1 to 128 printable ASCII characters", "", true, "names what the request buys, once for ever at one origin: a repeat, also after a crash with a ledger file, presents the same payment and never a second"),
     row("retry_policy", "never, same-bytes, proven, or a number", "proven", true, "what a repeat of a purchase may do while its payment's outcome is open: nothing; present the same bytes; also sign anew once the old signature provably cannot settle; or also after any 402, up to so many signatures"),
+    row("builder_code", "up to 5 codes separated by commas, each 1 to 32 of a-z, 0-9 and _; empty: none", "", true, "who built the software that pays: added where a server declares the extension builder-code, for its facilitator to write on the chain"),
     row("proxy", "http://, socks5:// or socks5h:// URL, empty: none", "", false, "the proxy for every request"),
     row("proxy_from_env", "true or false", "false", false, "take proxies from http_proxy, https_proxy, all_proxy, no_proxy"),
     row("ca_file", "path of a PEM file, empty: none", "", false, "certificates to trust besides the others"),
@@ -90,6 +92,7 @@ pub struct Settings {
     pub replay: ReplayLimits,
     pub purchase_key: Option<String>,
     pub retry_rule: RetryRule,
+    pub builder_codes: Vec<String>,
     pub proxy: Option<Proxy>,
     pub proxy_from_env: bool,
     pub tls: TlsSettings,
@@ -119,6 +122,7 @@ impl Settings {
             replay: ReplayLimits { memory_bytes: 0, disk_bytes: 0, directory: None },
             purchase_key: None,
             retry_rule: RetryRule::Proven,
+            builder_codes: Vec::new(),
             proxy: None,
             proxy_from_env: false,
             tls: TlsSettings::default(),
@@ -155,6 +159,7 @@ impl Settings {
             "replay_dir" => self.replay.directory = entry.path(),
             "purchase_key" => self.purchase_key = entry.purchase_key()?,
             "retry_policy" => self.retry_rule = entry.retry_rule()?,
+            "builder_code" => self.builder_codes = entry.builder_codes()?,
             "proxy" => self.proxy = entry.proxy()?,
             "proxy_from_env" => self.proxy_from_env = entry.truth()?,
             "ca_file" => self.tls.ca_file = entry.path(),
@@ -283,6 +288,19 @@ impl Entry<'_> {
         RetryRule::parse(self.value).ok_or_else(|| self.bad("never, same-bytes, proven, or a number from 1 to 100"))
     }
 
+    fn builder_codes(&self) -> Result<Vec<String>, Error> {
+        if self.value.is_empty() {
+            return Ok(Vec::new());
+        }
+        let codes: Vec<String> = self.value.split(',').map(str::to_string).collect();
+        if codes.len() > BUILDER_CODES_MAX || !codes.iter().all(|code| is_builder_code(code)) {
+            return Err(self.bad(&format!(
+                "up to {BUILDER_CODES_MAX} codes separated by commas, each 1 to 32 characters of a-z, 0-9 and _"
+            )));
+        }
+        Ok(codes)
+    }
+
     fn proxy(&self) -> Result<Option<Proxy>, Error> {
         if self.value.is_empty() { Ok(None) } else { Proxy::parse(self.value).map(Some) }
     }
@@ -326,6 +344,8 @@ mod tests {
             ("user_agent", "a\r\nb", "control characters"),
             ("queue_threads", "0", "from 1 to 4096"),
             ("queue_backlog", "lots", "whole number"),
+            ("builder_code", "App", "\"App\""),
+            ("builder_code", "a,b,c,d,e,f", "up to 5"),
         ] {
             let error = settings.set(key, value).unwrap_err();
             assert_eq!(error.status, Status::Setting, "{key}={value}");

@@ -127,15 +127,25 @@ impl Challenge {
 
     /// Whether the server asks for an id of the payment (extension `payment-identifier`).
     pub fn wants_identifier(&self) -> bool {
-        self.extensions.as_deref().is_some_and(x402::extensions::wants_identifier)
+        self.extensions.as_deref().is_some_and(x402::extensions::identifier::is_wanted)
     }
 
     /// Puts `id` where the extension `payment-identifier` wants it, unless the server put one there itself.
     pub fn identify(&mut self, id: &str) {
         if let Some(extensions) = &self.extensions
-            && let Some(with_id) = x402::extensions::with_identifier(extensions, id)
+            && let Some(with_id) = x402::extensions::identifier::with_id(extensions, id)
         {
             self.extensions = Some(with_id);
+        }
+    }
+
+    /// Adds the caller's codes where the extension `builder-code` is declared.
+    pub fn add_builder_codes(&mut self, codes: &[String]) {
+        if let Some(extensions) = &self.extensions
+            && !codes.is_empty()
+            && let Some(with_codes) = x402::extensions::builder_code::with_codes(extensions, codes)
+        {
+            self.extensions = Some(with_codes);
         }
     }
 }

@@ -18,6 +18,7 @@ pub use challenge::{Challenge, ChallengeError, MalformedOffer, Offer};
 pub use credential::Credential;
 pub use limits::CHALLENGE_BODY_BYTES_MAX;
 pub use receipt::{Receipt, ReceiptError};
+pub use x402::extensions::builder_code::{BUILDER_CODES_MAX, is_builder_code};
 
 /// Request headers that carry a payment, in lower case.
 pub const PAYMENT_HEADER_NAMES: [&str; 2] = ["payment-signature", "x-payment"];

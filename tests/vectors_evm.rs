@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use serde_json::Value;
 use x402::protocol::{Challenge, Credential};
-use x402::scheme::{Facts, Ingredients, authorize, payable};
+use x402::scheme::{Facts, Ingredients, Need, authorize, needs, payable};
 use x402::wallet::Wallet;
 
 fn load(file: &str, count: usize) -> Vec<Value> {
@@ -66,7 +66,8 @@ fn check_payment(vector: &Value, facts: &Facts) -> String {
     let ingredients = Ingredients { now_s, nonce, facts, extensions };
     let signed = authorize(offer, &payable, &wallet, &ingredients).unwrap_or_else(|error| panic!("{id}: {error}"));
     assert_eq!(signed.valid_before_s, now_s + 60, "{id}");
-    let credential = Credential::new(&challenge, offer, &signed.payload);
+    let extended = signed.extensions.as_ref().map(|additions| challenge.extended(additions).unwrap());
+    let credential = Credential::new(extended.as_ref().unwrap_or(&challenge), offer, &signed.payload);
     assert_eq!(credential.header_name(), text(&vector["headerName"]), "{id}");
     let json = String::from_utf8(STANDARD.decode(credential.header_value()).unwrap()).unwrap();
     let sent: Value = serde_json::from_str(&json).unwrap();
@@ -105,4 +106,36 @@ fn upto_is_reproduced_byte_for_byte() {
 #[test]
 fn auth_capture_is_reproduced_byte_for_byte() {
     check_bytes("auth-capture-evm", 3);
+}
+
+/// What the recorded node said, under the needs that we have, answered as a node answers them.
+fn facts_of(vector: &Value) -> Facts {
+    let challenge = Challenge::parse(None, vector["paymentRequired"].to_string().as_bytes()).unwrap();
+    let mut wallet = Wallet::new();
+    wallet.add_evm_key(text(&vector["privateKey"])).unwrap();
+    let offer = &challenge.offers[0];
+    let payable = payable(offer, &wallet).unwrap();
+    let chain = &vector["chain"];
+    let word = |name: &str| format!("0x{:064x}", text(&chain[name]).parse::<u64>().unwrap());
+    let mut facts = Facts::default();
+    for need in needs(offer, &payable, challenge.extensions.as_deref(), true) {
+        let answer = match &need {
+            Need::EvmCall { data, .. } if data[..4] == [0xdd, 0x62, 0xed, 0x3e] => word("allowance"),
+            Need::EvmCall { .. } => word("eip2612Nonce"),
+            Need::EvmTransactionCount(_) => text(&chain["txNonce"]).to_string(),
+            Need::EvmFees => {
+                format!("{} {}", text(&chain["maxFeePerGas"]), text(&chain["maxPriorityFeePerGas"]))
+            }
+            other => panic!("{other:?}"),
+        };
+        facts.add(&need, answer);
+    }
+    facts
+}
+
+#[test]
+fn sponsored_approvals_are_reproduced() {
+    for vector in load("gas-sponsoring-evm", 5) {
+        check_payment(&vector, &facts_of(&vector));
+    }
 }

@@ -164,7 +164,7 @@ pub(super) fn texts_of(subject: Subject, offer: &Offer) -> Vec<String> {
             let symbol = known_asset(&offer.network, &offer.asset).map(|asset| asset.symbol.to_string());
             std::iter::once(asset_text(offer)).chain(symbol).collect()
         }
-        Subject::Host | Subject::PlainHttpHost => Vec::new(),
+        Subject::Host | Subject::PlainHttpHost | Subject::Approval => Vec::new(),
     }
 }
 

@@ -139,6 +139,12 @@ impl Challenge {
         }
     }
 
+    /// This challenge with `additions`, a JSON object, merged into its extensions; `None` where that is not possible.
+    pub fn extended(&self, additions: &str) -> Option<Challenge> {
+        let merged = x402::extensions::extended(self.extensions.as_deref()?, additions)?;
+        Some(Challenge { extensions: Some(merged), ..self.clone() })
+    }
+
     /// Adds the caller's codes where the extension `builder-code` is declared.
     pub fn add_builder_codes(&mut self, codes: &[String]) {
         if let Some(extensions) = &self.extensions

@@ -72,6 +72,8 @@ impl Ingredients<'static> {
 pub struct Authorization {
     /// What the credential carries (x402 `payload`), as JSON.
     pub payload: Zeroizing<String>,
+    /// What it adds to the extensions that the server declared (x402 v2 `extensions`), as a JSON object.
+    pub extensions: Option<Zeroizing<String>>,
     pub payer: String,
     pub nonce: [u8; 32],
     /// Seconds since 1970 from which on the signature is void.
@@ -95,11 +97,11 @@ pub fn approval(offer: &Offer, payable: &Payable) -> Option<evm::Approval> {
     }
 }
 
-/// What must be asked of a node before `offer` is signed; for most offers nothing.
-pub fn needs(offer: &Offer, _payable: &Payable, _extensions: Option<&RawValue>) -> Vec<Need> {
+/// What must be asked of a node before `offer` is signed; for most offers nothing. `unlimited_approval`: the caller
+/// consents to an approval without limit, where the server offers to send one.
+pub fn needs(offer: &Offer, payable: &Payable, extensions: Option<&RawValue>, unlimited_approval: bool) -> Vec<Need> {
     match offer.network.namespace() {
-        // Whatever an EIP-3009 transfer is made from, its offer says.
-        "eip155" => Vec::new(),
+        "eip155" => evm::needs(offer, payable, extensions, unlimited_approval),
         _ => Vec::new(),
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Terms<'a> {
             write_hex(&nonce, &mut json);
         }
         json.push_str(r#""}"#);
-        Ok(Authorization { payload: json, payer: key.address().to_string(), nonce, valid_before_s })
+        Ok(Authorization { payload: json, extensions: None, payer: key.address().to_string(), nonce, valid_before_s })
     }
 
     fn salt(&self, nonce: [u8; 32]) -> [u8; 32] {

@@ -52,7 +52,7 @@ impl<'a> Terms<'a> {
         let transfer = Message::new(&TRANSFER_WITH_AUTHORIZATION, &values);
         let signature = Signature::of(key, &self.domain.domain, &self.domain.separator(), &transfer)?;
         let payload = payload(&transfer, &signature);
-        Ok(Authorization { payload, payer: key.address().to_string(), nonce, valid_before_s })
+        Ok(Authorization { payload, extensions: None, payer: key.address().to_string(), nonce, valid_before_s })
     }
 }
 

@@ -20,6 +20,19 @@ const AUTHORIZATION: &[(&str, &str)] = &[
     ("bytes32", "nonce"),
 ];
 
+/// EIP-2612.
+pub static PERMIT: Struct = Struct::new(
+    "Permit",
+    &[
+        ("address", "owner"),
+        ("address", "spender"),
+        ("uint256", "value"),
+        ("uint256", "nonce"),
+        ("uint256", "deadline"),
+    ],
+    &[],
+);
+
 /// Permit2.
 pub static TOKEN_PERMISSIONS: Struct =
     Struct::new("TokenPermissions", &[("address", "token"), ("uint256", "amount")], &[]);
@@ -79,7 +92,8 @@ pub static SALT_BINDING: Struct = Struct::new(
 
 /// Every type here.
 #[cfg(test)]
-pub(super) static ALL: [&Struct; 10] = [
+pub(super) static ALL: [&Struct; 11] = [
+    &PERMIT,
     &TRANSFER_WITH_AUTHORIZATION,
     &RECEIVE_WITH_AUTHORIZATION,
     &TOKEN_PERMISSIONS,

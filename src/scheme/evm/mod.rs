@@ -10,16 +10,19 @@ mod exact;
 mod messages;
 mod permit2;
 mod signature;
+mod sponsoring;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transaction;
 
-use super::{Authorization, Ingredients, Payable, Supported, cannot_sign};
+use super::{Authorization, Ingredients, Need, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
-use crate::money::TransferMethod;
+use crate::money::{EvmAddress, TransferMethod};
 use crate::protocol::{Offer, Version};
 use crate::wallet::Wallet;
 use asked::{Asked, optional_text};
+use serde_json::value::RawValue;
 pub use token::Approval;
 
 /// One way to pay on an EVM chain.
@@ -119,6 +122,18 @@ pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String>
     let key = wallet.evm_keys().first();
     let key = key.ok_or_else(|| format!("network is {}, and the wallet holds no EVM key", offer.network))?;
     Ok(Payable { key_index: 0, method: way.method, payer: key.address().to_string() })
+}
+
+/// What an EIP-3009 transfer is made from, its offer says; a permit may need an approval beside it.
+pub(super) fn needs(
+    offer: &Offer,
+    payable: &Payable,
+    extensions: Option<&RawValue>,
+    unlimited_approval: bool,
+) -> Vec<Need> {
+    let is_permit = matches!(terms(offer), Ok((_, Terms::Permit(_))));
+    let (Ok(asked), Ok(owner)) = (Asked::read(offer), EvmAddress::parse(&payable.payer)) else { return Vec::new() };
+    if is_permit { sponsoring::needs(&asked, owner, extensions, unlimited_approval) } else { Vec::new() }
 }
 
 /// The transaction that lets Permit2 move the token, where the payment goes that way.

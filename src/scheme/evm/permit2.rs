@@ -8,6 +8,7 @@ use super::asked::Asked;
 use super::eip712::{Domain, Message, Struct, Value};
 use super::messages::{EXACT_PERMIT, EXACT_WITNESS, TOKEN_PERMISSIONS, UPTO_PERMIT, UPTO_WITNESS};
 use super::signature::Signature;
+use super::sponsoring::Approving;
 use crate::error::Error;
 use crate::money::EvmAddress;
 use crate::scheme::{Authorization, Ingredients};
@@ -68,7 +69,10 @@ impl<'a> Terms<'a> {
                 permit.sign(key, UPTO_PROXY, &UPTO_PERMIT, Some(&witness), lay_out)
             }
         }?;
-        Ok(Authorization { payload, payer: key.address().to_string(), nonce, valid_before_s })
+        let owner = EvmAddress::from_bytes(key.address_bytes());
+        let approving = Approving { asked: self.asked, owner, amount: permit.amount, deadline_s: valid_before_s };
+        let extensions = approving.authorize(key, ingredients)?;
+        Ok(Authorization { payload, extensions, payer: key.address().to_string(), nonce, valid_before_s })
     }
 }
 

@@ -31,6 +31,35 @@ pub(super) fn approve(amount: U256) -> Vec<u8> {
     call(hex!("095ea7b3"), &[PERMIT2.to_alloy().into_word().0, amount.to_be_bytes()])
 }
 
+/// `allowance(address,address)`: how much Permit2 may move.
+pub(super) fn allowance_call(owner: EvmAddress) -> Vec<u8> {
+    call(hex!("dd62ed3e"), &[owner.to_alloy().into_word().0, PERMIT2.to_alloy().into_word().0])
+}
+
+/// `nonces(address)` (EIP-2612).
+pub(super) fn nonces_call(owner: EvmAddress) -> Vec<u8> {
+    call(hex!("7ecebe00"), &[owner.to_alloy().into_word().0])
+}
+
 fn call(selector: [u8; 4], words: &[[u8; 32]]) -> Vec<u8> {
     [&selector[..], words.concat().as_slice()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn a_call_begins_with_the_hash_of_its_signature() {
+        let owner = EvmAddress::from_bytes([7; 20]);
+        for (signature, call, words) in [
+            ("approve(address,uint256)", approve(U256::MAX), 2),
+            ("allowance(address,address)", allowance_call(owner), 2),
+            ("nonces(address)", nonces_call(owner), 1),
+        ] {
+            assert_eq!(call[..4], keccak256(signature)[..4], "{signature}");
+            assert_eq!(call.len(), 4 + 32 * words, "{signature}");
+        }
+    }
 }

@@ -29,3 +29,8 @@ pub(super) fn check_echo(field: &str, raw: Json<'_>) -> Result<(), Fault> {
     }
     Err(Fault::new(field, format!("is longer than {ECHO_BYTES_MAX} bytes, too long to be sent back in a header")))
 }
+
+/// The extensions with what a scheme adds to them, a JSON object. `None` where the result would be too long to send.
+pub(in crate::protocol) fn extended(extensions: &RawValue, additions: &str) -> Option<Box<RawValue>> {
+    merge::merged(extensions, &serde_json::from_str(additions).ok()?)
+}

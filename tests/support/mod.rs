@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod approval;
 pub mod certificates;
 pub mod chat;
 pub mod connection;

@@ -3,6 +3,7 @@
 //! Owns the same as `payment.rs` for these: reasons by their official names, a pure function of its input. Written
 //! from the contracts' text (Uniswap's Permit2, x402's proxies) and not from the library's code.
 
+use super::approval;
 use super::eip712::{keccak, signer, word, word_u64};
 use super::payment::{Payment, decimal_word, hex, hex_array, text, word_u64 as number};
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ pub fn verify(sent: &Value, offer: &Value, unapproved: bool, now_s: u64) -> Resu
         return Err("invalid_permit2_signature".into());
     }
     if unapproved {
-        return Err("permit2_allowance_required".into());
+        approval::verify(sent, offer, &payer, chain_id, now_s)?;
     }
     Ok(Payment {
         version: 2,

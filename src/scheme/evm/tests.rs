@@ -3,7 +3,7 @@
 use crate::error::Status;
 use crate::money::{TransferMethod, known_assets};
 use crate::protocol::Challenge;
-use crate::scheme::{Ingredients, VALIDITY_S_MAX, authorize, payable};
+use crate::scheme::{Facts, Ingredients, Need, VALIDITY_S_MAX, authorize, needs, payable};
 use crate::wallet::Wallet;
 use serde_json::{Value, json};
 
@@ -202,6 +202,85 @@ fn an_escrow_whose_deadline_passes_before_the_signature_is_not_signed_for() {
     let sign = |now_s| authorize(&challenge.offers[0], &chosen, &wallet(), &Ingredients::plain(now_s, [1; 32]));
     assert!(sign(NOW_S).is_ok());
     assert!(sign(NOW_S + 1).unwrap_err().message.contains("extra.captureDeadline"));
+}
+
+/// What becomes of the approval of a payment through Permit2 whose server declares `declared`, with what a node gave.
+fn sponsored(
+    declared: &Value,
+    wallet: &Wallet,
+    consent: bool,
+    answer: impl Fn(&Need) -> Option<String>,
+) -> Result<Option<Value>, String> {
+    let mut offer = offer();
+    offer["extra"]["assetTransferMethod"] = "permit2".into();
+    let body = json!({"x402Version": 2, "accepts": [offer], "extensions": declared});
+    let challenge = Challenge::parse(None, body.to_string().as_bytes()).unwrap();
+    let offer = &challenge.offers[0];
+    let chosen = payable(offer, wallet).unwrap();
+    let extensions = challenge.extensions.as_deref();
+    let mut facts = Facts::default();
+    for need in needs(offer, &chosen, extensions, consent) {
+        assert!(!need.is_required());
+        if let Some(answer) = answer(&need) {
+            facts.add(&need, answer);
+        }
+    }
+    let ingredients = Ingredients { now_s: NOW_S, nonce: [1; 32], facts: &facts, extensions };
+    let signed = authorize(offer, &chosen, wallet, &ingredients).map_err(|error| error.message)?;
+    let again = authorize(offer, &chosen, wallet, &ingredients).unwrap();
+    assert!(*signed.payload == *again.payload && signed.extensions == again.extensions, "the same bytes each time");
+    Ok(signed.extensions.map(|json| serde_json::from_str(&json).unwrap()))
+}
+
+/// A node that says how much Permit2 may move, and 7 to all else.
+fn node(allowance: u64) -> impl Fn(&Need) -> Option<String> {
+    move |need| match need {
+        Need::EvmCall { data, .. } if data[0] == 0xdd => Some(format!("0x{allowance:064x}")),
+        Need::EvmCall { .. } => Some(format!("0x{:064x}", 7)),
+        Need::EvmFees => Some("7 7".into()),
+        _ => Some("7".into()),
+    }
+}
+
+#[test]
+fn an_approval_is_made_only_where_it_is_offered_needed_and_consented_to() {
+    let permit = json!({"eip2612GasSponsoring": {"info": {"version": "1"}}});
+    let approval = json!({"erc20ApprovalGasSponsoring": {"info": {"version": "1"}}});
+    let silent = |_: &Need| None;
+    assert_eq!(sponsored(&json!({}), &wallet(), true, node(0)), Ok(None));
+    for declared in [&permit, &approval] {
+        assert_eq!(sponsored(declared, &wallet(), true, node(10_000)), Ok(None), "approved already");
+        assert_eq!(sponsored(declared, &wallet(), true, silent), Ok(None), "nobody knows");
+    }
+    let made = sponsored(&permit, &wallet(), false, node(9_999)).unwrap().unwrap();
+    let info = &made["eip2612GasSponsoring"]["info"];
+    assert_eq!((&info["amount"], &info["nonce"]), (&json!("10000"), &json!("7")), "exactly the amount");
+    assert!(sponsored(&approval, &wallet(), true, node(0)).unwrap().is_some());
+    let reason = sponsored(&approval, &wallet(), false, node(9_999)).unwrap_err();
+    assert!(reason.contains("asset ") && reason.contains("9999") && reason.contains("unlimited"), "{reason}");
+    // A permit without its nonce cannot be made.
+    let without_nonce = |need: &Need| node(0)(need).filter(|_| need.key().contains("dd62ed3e"));
+    assert!(sponsored(&permit, &wallet(), true, without_nonce).is_err());
+}
+
+#[test]
+fn a_server_that_fills_in_the_payers_part_gets_no_approval() {
+    for member in ["spender", "amount", "signedTransaction"] {
+        let declared =
+            json!({"erc20ApprovalGasSponsoring": {"info": {member: "0x1111111111111111111111111111111111111111"}}});
+        assert_eq!(sponsored(&declared, &wallet(), true, node(0)), Ok(None), "{member}");
+    }
+}
+
+#[test]
+fn fees_that_no_chain_asks_for_are_not_signed() {
+    let approval = json!({"erc20ApprovalGasSponsoring": {"info": {}}});
+    for (fees, fits) in [("1000000000000 1", true), ("1000000000001 1", false), ("5 6", false), ("lots 1", false)] {
+        let answer = |need: &Need| if *need == Need::EvmFees { Some(fees.to_string()) } else { node(0)(need) };
+        let made = sponsored(&approval, &wallet(), true, answer);
+        assert_eq!(made.is_ok(), fits, "{fees}");
+        assert!(fits || made.unwrap_err().contains("evm_rpc"), "{fees}");
+    }
 }
 
 #[test]

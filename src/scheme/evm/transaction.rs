@@ -83,6 +83,24 @@ fn header(kind: u8, length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wallet::{Answer, Signer};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_signer_that_would_see_only_a_hash_is_not_asked() {
+        let signer = Signer::new(Arc::new(|_, _, _| -> Answer { unreachable!("nobody asks") }));
+        let key = EvmKey::from_signer(EvmAddress::from_bytes([7; 20]), true, signer);
+        let call = Call {
+            chain_id: 1,
+            nonce: 0,
+            max_priority_fee_wei: 1,
+            max_fee_wei: 1,
+            gas: 1,
+            to: EvmAddress::from_bytes([1; 20]),
+            data: Vec::new(),
+        };
+        assert!(call.sign(&key).is_none());
+    }
 
     #[test]
     fn rlp_is_that_of_its_definition() {

@@ -39,6 +39,9 @@
  *                            the longest time without a byte in either direction
  *  * total_timeout_ms        milliseconds, 0: none; default "0"
  *                            the whole call, payment and reading of the answer included
+ *  * sign_timeout_ms         milliseconds, 0: none; default "300000"
+ *                            from the terms to the signature: approve callback and signer; they are not
+ *                            interrupted, and what comes later is refused
  *  * max_redirects           number, 0: hand 3xx to the caller; default "10"
  *                            redirects followed before the call fails
  *  * user_agent              text, empty: none; default "libx402/0.1.0"
@@ -62,6 +65,10 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * sign_in                 true or false; default "false"
+ *                            where a server offers sign-in-with-x, show it the wallet's address by a
+ *                            signature before paying, in case it was paid before; reused at that origin
+ *                            until it expires, over https or on this machine only
  *  * builder_code            up to 5 codes separated by commas, each 1 to 32 of a-z, 0-9 and _; empty: none; default empty
  *                            who built the software that pays: added where a server declares the
  *                            extension builder-code, for its facilitator to write on the chain
@@ -377,8 +384,8 @@ typedef struct x402_error x402_error;
  *
  * Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
  * "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
- * three count under every budget. A request that is repeated while its payment is in the open presents the very same
- * payment again; see the settings purchase_key and retry_policy.
+ * three count under every budget. A request that is repeated while its payment is in the open, or after it was paid and
+ * the answer broke off or was a 5xx, presents the very same payment again; see the settings purchase_key and retry_policy.
  *
  * A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
  * once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
@@ -441,7 +448,8 @@ typedef struct x402_wallet x402_wallet;
 
 /**
  * Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
- * original 402. Runs on the thread that called in; must not unwind or longjmp.
+ * original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
+ * total_timeout_ms allow refuses too. Must not unwind or longjmp.
  *
  * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
  * @param len         its length without the NUL
@@ -659,7 +667,9 @@ X402_API x402_status x402_policy_max_per_payment(x402_policy *policy,
  * Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
  * the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
  *
- * @param scope     "all"; or "host" or "payee": the amount is for each of them apart
+ * @param scope     "all"; or "purchase", "host" or "payee": the amount is for each of them apart. A purchase is all its
+ *                  signatures together, where retry_policy lets it have more than one; one without a purchase_key ends
+ *                  once it is paid or can no longer settle
  * @param window_s  seconds the spending is summed over; 0: for ever
  * @param amount    "5.00 USD", or atomic units with the asset; see x402_policy
  *
@@ -677,7 +687,10 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
  *                 plain http, which otherwise only loopback may; or "approval" with the pattern "unlimited": a payment
  *                 through Permit2 may bring along an approval of Permit2 for all of the token, now and later, where
- *                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set
+ *                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set;
+ *                 or "receipt" with the pattern "upto": a receipt of the
+ *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
+ *                 signed maximum counts, because a receipt is the server's claim
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
  *                 ("*.example.com": every name below it)
  *
@@ -755,11 +768,23 @@ X402_API x402_status x402_ledger_entries_json(const x402_ledger *ledger,
                                               x402_error **error);
 
 /**
+ * As x402_ledger_entries_json, of those entries alone whose outcome is open: "unknown", or "open", or paid with an
+ * answer that broke off ("broke_off"). What an operator looks at; x402_ledger_abandon gives one of them up, unless it
+ * is in flight ("in_flight"). "at_s" and "valid_before_s" are seconds since 1970.
+ */
+X402_API x402_status x402_ledger_unsettled_json(const x402_ledger *ledger,
+                                                uint64_t after_id,
+                                                size_t limit,
+                                                char **json,
+                                                x402_error **error);
+
+/**
  * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
  * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
- * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+ * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+ * answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
  *
- * @param entry  its id in x402_ledger_entries_json
+ * @param entry  its id in x402_ledger_unsettled_json
  *
  * X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
  */
@@ -885,7 +910,7 @@ X402_API x402_status x402_client_send(x402_client *client,
 
 /**
  * Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
- * would make of it.
+ * would make of it: each offer with its price, and with the verdict of each rule, wallet and budgets included.
  *
  * @param json  set to a JSON object; free it with x402_string_free
  */

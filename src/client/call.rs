@@ -9,10 +9,12 @@ use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
 use super::settings::{ExpectContinue, Settings};
+use super::sign_in::Visit;
 use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
+use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity};
 use crate::policy::Asker;
 use crate::protocol::PAYMENT_HEADER_NAMES;
@@ -26,19 +28,22 @@ use url::Url;
 /// What to do with an answer.
 pub(super) enum Step {
     Return,
+    /// The same request once more.
+    Again,
     Follow(Redirect),
     Pay,
 }
 
 pub(super) struct Call<'a> {
-    inner: &'a Inner,
-    request: &'a mut Request,
-    settings: Cow<'a, Settings>,
+    pub(super) inner: &'a Inner,
+    pub(super) request: &'a mut Request,
+    pub(super) settings: Cow<'a, Settings>,
+    pub(super) visit: Visit,
     named: Url,
-    url: Url,
+    pub(super) url: Url,
     method: String,
-    headers: Vec<Header>,
-    has_body: bool,
+    pub(super) headers: Vec<Header>,
+    pub(super) has_body: bool,
     redirects: u32,
     deadline: Option<Instant>,
     sent: u64,
@@ -46,6 +51,9 @@ pub(super) struct Call<'a> {
 
 /// A body of this size or more waits for the server's word before it is sent (libcurl's threshold).
 const EXPECT_BODY_BYTES_MIN: u64 = 1024 * 1024;
+
+/// Answers of this status and above are faults of the server's: what was paid for is not in them.
+const SERVER_FAULT_STATUS_MIN: u16 = 500;
 
 /// How often one exchange may be repeated because it failed in transit.
 const REPEATS_MAX: u32 = 2;
@@ -78,7 +86,10 @@ impl<'a> Call<'a> {
         request.body.begin(&limits, true)?;
         let deadline = settings.total_timeout.map(|timeout| Instant::now() + timeout);
         let headers = first_headers(request, &settings);
+        let visit =
+            if settings.sign_in { Visit::begin(inner, &request.url, &request.headers) } else { Visit::default() };
         Ok(Call {
+            visit,
             named: request.url.clone(),
             url: request.url.clone(),
             method: request.method.clone(),
@@ -95,11 +106,15 @@ impl<'a> Call<'a> {
 
     /// One request out and one answer in, without a payment.
     pub fn exchange(&mut self) -> Result<Answer, Failure> {
-        let incoming = self.exchange_repeating(None).map_err(|lost| lost.error)?;
+        let signed_in = self.visit.header(&self.url).map(|header| with_header(&self.headers, header));
+        let incoming = self.exchange_repeating(signed_in, false).map_err(|lost| lost.error)?;
         Ok(self.answer(incoming))
     }
 
-    pub fn next_step(&self, answer: &Answer) -> Result<Step, Failure> {
+    pub fn next_step(&mut self, answer: &Answer) -> Result<Step, Failure> {
+        if self.visited(answer) {
+            return Ok(Step::Again);
+        }
         if answer.status == 402 {
             return Ok(Step::Pay);
         }
@@ -166,11 +181,11 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
-        let body = if self.has_body { Some(&self.request.body) } else { None };
-        let purchase = identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
+        let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let inner = self.inner;
-        let next = payer::next(challenge, &self.asker(), identity, &inner.means());
+        let means = inner.means(&self.settings, self.deadline);
+        let next = payer::next(challenge, &self.asker(), identity, &means);
         let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
         let claim = match next {
             Ok(next) => {
@@ -178,7 +193,7 @@ impl<'a> Call<'a> {
                 if self.has_body {
                     self.request.body.rewind_final()?;
                 }
-                next.claim(identity, &inner.means())
+                next.claim(identity, &means)
             }
             Err(declined) => Err(declined),
         };
@@ -195,7 +210,7 @@ impl<'a> Call<'a> {
     pub fn present(&mut self, authorized: Authorized) -> Result<Response, Failure> {
         let (name, value) = authorized.header();
         let header = (name.to_ascii_lowercase(), value.as_bytes().to_vec());
-        let outcome = self.exchange_repeating(Some(header));
+        let outcome = self.exchange_repeating(Some(with_payment(&self.headers, header)), true);
         match outcome {
             Ok(incoming) => {
                 let answer = self.answer(incoming);
@@ -221,22 +236,26 @@ impl<'a> Call<'a> {
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         let status = answer.status;
         if !purchase::may_hold_terms(status) {
-            let payment = purchase::answered(authorized, status, &answer.headers, None);
+            let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
             let mut response = self.response(answer);
             response.payment = Some(payment);
+            response.delivery = delivery;
+            if status >= SERVER_FAULT_STATUS_MIN {
+                response.broke_off();
+            }
             return Ok(response);
         }
         let headers = answer.headers.clone();
         let held = match Held::read(answer, self.shown_url()) {
             Ok(held) => held,
             Err(error) => {
-                let payment = purchase::answered(authorized, status, &headers, None);
+                let (payment, _) = purchase::answered(authorized, status, &headers, None);
                 let error = error.with_money(payment.money(), payment.retry());
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
         let said = purchase::said(held.challenge());
-        let payment = purchase::answered(authorized, status, &headers, said.as_deref());
+        let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok(held.into_response(payment))
     }
 
@@ -257,14 +276,20 @@ impl<'a> Call<'a> {
             url: self.shown_url(),
             body: Some(answer.body),
             payment: None,
+            delivery: None,
             received: answer.received,
         }
     }
 
     /// The verdicts over a held 402, as JSON.
-    pub fn quote(&self, held: &Held) -> String {
-        match held.challenge() {
-            Ok(challenge) => payer::quote_json(&challenge, &self.asker(), &self.inner.means()),
+    pub fn quote(&self, held: &Held) -> Result<String, Failure> {
+        Ok(match held.challenge() {
+            Ok(challenge) => {
+                let purchase = self.purchase()?;
+                let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
+                let means = self.inner.means(&self.settings, self.deadline);
+                payer::quote_json(&challenge, &self.asker(), identity, &means)
+            }
             Err(error) => {
                 let body = serde_json::json!({
                     "status": 402, "url": self.shown_url(), "money": "none", "chosen": null, "offers": [],
@@ -272,7 +297,12 @@ impl<'a> Call<'a> {
                 });
                 body.to_string()
             }
-        }
+        })
+    }
+
+    fn purchase(&self) -> Result<Option<Purchase>, Error> {
+        let body = if self.has_body { Some(&self.request.body) } else { None };
+        identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)
     }
 
     /// The quote of an answer that asks for nothing.
@@ -284,12 +314,21 @@ impl<'a> Call<'a> {
 
     /// Repeats an exchange where that cannot send a body twice to a server that may have acted on it:
     /// a pooled connection that was dead, a server that reset while the body was on its way, a 417.
-    fn exchange_repeating(&mut self, payment: Option<Header>) -> Result<Incoming, Lost> {
-        let paid_headers = payment.map(|payment| with_payment(&self.headers, payment));
+    /// `headers` go out in place of the call's own.
+    fn exchange_repeating(&mut self, headers: Option<Vec<Header>>, paying: bool) -> Result<Incoming, Lost> {
         let mut again = Again::default();
         let mut repeats = 0;
+        let mut sent_before = false;
         loop {
-            let outcome = self.exchange_once(paid_headers.as_deref(), again);
+            let mut outcome = self.exchange_once(headers.as_deref(), paying, again);
+            match &mut outcome {
+                // That nothing was sent must be true of the whole call: an earlier exchange may have paid.
+                Err(lost) => {
+                    lost.report.request_sent_any |= sent_before;
+                    sent_before = lost.report.request_sent_any;
+                }
+                Ok(_) => sent_before = true,
+            }
             if repeats >= REPEATS_MAX {
                 return outcome;
             }
@@ -298,7 +337,7 @@ impl<'a> Call<'a> {
                     Again { expect: Some(Expect::Never), ..again }
                 }
                 Ok(_) => return outcome,
-                Err(lost) => match repeat_after(lost, paid_headers.is_some(), again) {
+                Err(lost) => match repeat_after(lost, paying, again) {
                     Some(next) => next,
                     None => return outcome,
                 },
@@ -312,6 +351,14 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Puts the body back to its start, unless it stands there.
+    pub(super) fn rewind_if_begun(&mut self) -> Result<(), Failure> {
+        if self.has_body && self.request.body.position() > 0 {
+            self.request.body.rewind()?;
+        }
+        Ok(())
+    }
+
     /// Whether the body stands at its start again.
     fn rewound(&mut self) -> bool {
         if !self.has_body || self.request.body.position() == 0 {
@@ -320,8 +367,8 @@ impl<'a> Call<'a> {
         !matches!(self.request.body.can_replay(), Replay::No(_)) && self.request.body.rewind().is_ok()
     }
 
-    fn exchange_once(&mut self, paid_headers: Option<&[Header]>, again: Again) -> Result<Incoming, Lost> {
-        let expect = again.expect.unwrap_or_else(|| self.expect(paid_headers.is_some()));
+    fn exchange_once(&mut self, headers: Option<&[Header]>, paying: bool, again: Again) -> Result<Incoming, Lost> {
+        let expect = again.expect.unwrap_or_else(|| self.expect(paying));
         let length = if self.has_body { self.request.body.length() } else { Ok(Some(0)) };
         let length = length.map_err(|error| Lost { error, report: Report::default() })?;
         let send_total = length.unwrap_or(u64::MAX);
@@ -346,7 +393,7 @@ impl<'a> Call<'a> {
         let outcome = self.inner.transport.round_trip(Outgoing {
             method: &self.method,
             url: &self.url,
-            headers: paid_headers.unwrap_or(&self.headers),
+            headers: headers.unwrap_or(&self.headers),
             body,
             expect,
             fresh_connection: again.fresh_connection,
@@ -417,7 +464,7 @@ impl<'a> Call<'a> {
         Answer { status, headers, body, received }
     }
 
-    fn asker(&self) -> Asker {
+    pub(super) fn asker(&self) -> Asker {
         let redirected = !redirect::same_origin(&self.url, &self.named);
         let asker = self.inner.asker(&self.url, &self.method);
         Asker {
@@ -481,6 +528,12 @@ fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     }
     paid.push(payment);
     paid
+}
+
+fn with_header(headers: &[Header], header: Header) -> Vec<Header> {
+    let mut all = headers.to_vec();
+    all.push(header);
+    all
 }
 
 fn content_length(headers: &[Header]) -> u64 {

@@ -4,7 +4,10 @@
 //!             ┌──────────────── redirect: next URL, body rewound ───────────────┐
 //!             v                                                                 │
 //!   send ─> exchange ─> 402? ─no─────────────────────────────────> redirect? ───┤
-//!                        │yes                                          no ──> Response
+//!             ^          │yes                                          no ──> Response
+//!             │          v
+//!             └─ may sign in? once, body rewound
+//!                        │no
 //!                        v
 //!                hold the 402 ─> quote ─> rewind ─> reserve ─> sign ─> let the 402 go ─> exchange ─> Response
 //!                        └─── any of these says no ───> Response: the original 402, whole, with the reason
@@ -24,6 +27,7 @@ mod redirect;
 mod request;
 mod response;
 pub mod settings;
+mod sign_in;
 
 use crate::error::Error;
 use crate::ledger::Ledger;
@@ -31,11 +35,12 @@ use crate::payer::{Means, Payment};
 use crate::policy::Policy;
 use crate::transport::{self, Transport};
 use crate::wallet::Wallet;
-use crate::world::World;
+use crate::world::{Deadline, World};
 use call::{Call, Step};
 use once_cell::sync::OnceCell;
 use settings::Settings;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use detached::Detached;
 pub use request::{Header, Progress, Request};
@@ -112,6 +117,7 @@ struct Inner {
     transport: Transport,
     /// For the nodes of chains; made when one is first asked.
     node_transport: OnceCell<Transport>,
+    sign_ins: sign_in::Tokens,
     world: World,
     log: Option<Log>,
 }
@@ -134,8 +140,17 @@ impl Client {
         })?;
         let (wallet, policy) = (config.wallet.clone(), config.policy.clone());
         let ledger = config.ledger.clone().unwrap_or_else(Ledger::in_memory);
-        let (node_transport, log) = (OnceCell::new(), config.log.clone());
-        Ok(Client(Arc::new(Inner { wallet, policy, ledger, settings, transport, node_transport, world, log })))
+        Ok(Client(Arc::new(Inner {
+            wallet,
+            policy,
+            ledger,
+            settings,
+            transport,
+            node_transport: OnceCell::new(),
+            sign_ins: sign_in::Tokens::default(),
+            world,
+            log: config.log.clone(),
+        })))
     }
 
     /// Sends `request`, pays once if it is asked to and may, and returns the answer.
@@ -146,8 +161,12 @@ impl Client {
             match call.next_step(&answer)? {
                 Step::Return => return Ok(call.response(answer)),
                 Step::Follow(redirect) => call.follow(answer, redirect)?,
+                Step::Again => call.rewind_if_begun()?,
                 Step::Pay => {
                     let held = call.hold(answer)?;
+                    if call.signs_in(&held)? {
+                        continue;
+                    }
                     return match call.authorize(&held)? {
                         Ok(authorized) => {
                             drop(held);
@@ -167,10 +186,11 @@ impl Client {
             let answer = call.exchange()?;
             match call.next_step(&answer)? {
                 Step::Follow(redirect) => call.follow(answer, redirect)?,
+                Step::Again => call.rewind_if_begun()?,
                 Step::Return => return Ok(call.free_quote(&answer)),
                 Step::Pay => {
                     let held = call.hold(answer)?;
-                    return Ok(call.quote(&held));
+                    return call.quote(&held);
                 }
             }
         }
@@ -178,8 +198,11 @@ impl Client {
 }
 
 impl Inner {
-    fn means(&self) -> Means<'_> {
-        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world }
+    /// What a decision that begins now is made with.
+    fn means(&self, settings: &Settings, total: Option<Instant>) -> Means<'_> {
+        let signing = Deadline::after(settings.sign_timeout, "sign_timeout_ms");
+        let deadline = signing.or_sooner(Deadline::at(total, "total_timeout_ms"));
+        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world, deadline }
     }
 
     fn log(&self, level: i32, line: impl FnOnce() -> String) {

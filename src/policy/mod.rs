@@ -32,10 +32,12 @@ pub enum Subject {
     PlainHttpHost,
     /// An approval that a payment may bring along: `unlimited`.
     Approval,
+    /// A scheme whose receipts are believed where they say that less was taken than was signed.
+    Receipt,
 }
 
 impl Subject {
-    const ALL: [(&'static str, Subject); 7] = [
+    const ALL: [(&'static str, Subject); 8] = [
         ("network", Subject::Network),
         ("asset", Subject::Asset),
         ("payee", Subject::Payee),
@@ -43,6 +45,7 @@ impl Subject {
         ("scheme", Subject::Scheme),
         ("plain_http_host", Subject::PlainHttpHost),
         ("approval", Subject::Approval),
+        ("receipt", Subject::Receipt),
     ];
 
     fn parse(text: &str) -> Result<Self, Error> {
@@ -51,8 +54,8 @@ impl Subject {
             Error::new(
                 Status::Argument,
                 format!(
-                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme, \
-                     plain_http_host or approval"
+                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme, plain_http_host, \
+                     approval or receipt"
                 ),
             )
         })
@@ -83,6 +86,9 @@ const UNLIMITED: &str = "unlimited";
 const MAX_PER_PAYMENT_DEFAULT: &str = "1.00 USD";
 const BUDGET_DEFAULT: &str = "10.00 USD";
 
+/// The scheme that signs a maximum and takes what was used.
+const SCHEME_UP_TO: &str = "upto";
+
 impl Policy {
     pub fn new() -> Result<Self, Error> {
         Ok(Policy {
@@ -106,7 +112,8 @@ impl Policy {
     pub fn budget(&mut self, scope: &str, window_s: u64, amount: &str) -> Result<(), Error> {
         let scope = Scope::parse(scope).ok_or_else(|| {
             let shown = printable(scope);
-            Error::new(Status::Argument, format!("a budget cannot have the scope \"{shown}\"; use all, host or payee"))
+            let message = format!("a budget cannot have the scope \"{shown}\"; use all, purchase, host or payee");
+            Error::new(Status::Argument, message)
         })?;
         let limit = Price::parse(amount)?;
         self.budgets
@@ -121,7 +128,15 @@ impl Policy {
         if subject == Subject::Approval && pattern != UNLIMITED {
             let shown = printable(pattern);
             let message = format!("the approval that can be allowed is \"{UNLIMITED}\", not \"{shown}\"");
-            return Err(Error::new(Status::Argument, message));
+            return Err(Error::new(Status::Pattern, message));
+        }
+        if subject == Subject::Receipt && pattern != SCHEME_UP_TO {
+            let shown = printable(pattern);
+            let message = format!(
+                "receipts of \"{shown}\" cannot say that less was taken; only {SCHEME_UP_TO} has a maximum, so allow \
+                 receipt \"{SCHEME_UP_TO}\""
+            );
+            return Err(Error::new(Status::Pattern, message));
         }
         self.allowed.push((subject, Pattern::parse(what, pattern)?));
         Ok(())
@@ -148,6 +163,11 @@ impl Policy {
     /// Whether a payment may bring along an approval of Permit2 for all of a token, now and later.
     pub fn allows_unlimited_approval(&self) -> bool {
         self.allowed.iter().any(|(subject, _)| *subject == Subject::Approval)
+    }
+
+    /// Whether a receipt for an offer of `scheme` may lower what counts to what it says was taken.
+    pub fn believes_receipts(&self, scheme: &str) -> bool {
+        scheme == SCHEME_UP_TO && self.allowed.iter().any(|(subject, _)| *subject == Subject::Receipt)
     }
 
     pub fn budgets(&self) -> &[Budget] {

@@ -145,6 +145,12 @@ impl Challenge {
         Some(Challenge { extensions: Some(merged), ..self.clone() })
     }
 
+    /// What the server asks to be signed to know an account again (extension `sign-in-with-x`), if it asks; an error
+    /// is a sentence that begins with the field.
+    pub fn sign_in(&self) -> Option<Result<x402::extensions::sign_in::SignIn, String>> {
+        self.extensions.as_deref().and_then(x402::extensions::sign_in::read)
+    }
+
     /// Adds the caller's codes where the extension `builder-code` is declared.
     pub fn add_builder_codes(&mut self, codes: &[String]) {
         if let Some(extensions) = &self.extensions

@@ -70,6 +70,7 @@ CALL(config_ledger, x402_config_ledger(handle, live[LEDGER], error))
 CALL(config_ledger_ledger, x402_config_ledger(live[CONFIG], handle, error))
 CALL(ledger_totals_json, x402_ledger_totals_json(handle, &json_out, error))
 CALL(ledger_entries_json, x402_ledger_entries_json(handle, 0, 10, &json_out, error))
+CALL(ledger_unsettled_json, x402_ledger_unsettled_json(handle, 0, 10, &json_out, error))
 CALL(ledger_abandon, x402_ledger_abandon(handle, 1, error))
 CALL(config_set, x402_config_set(handle, "user_agent", "test", error))
 CALL(config_log, x402_config_log(handle, some_log, NULL, error))
@@ -118,6 +119,7 @@ static const struct {
     {"config_ledger, its ledger", LEDGER, config_ledger_ledger},
     {"ledger_totals_json", LEDGER, ledger_totals_json},
     {"ledger_entries_json", LEDGER, ledger_entries_json},
+    {"ledger_unsettled_json", LEDGER, ledger_unsettled_json},
     {"ledger_abandon", LEDGER, ledger_abandon},
     {"config_set", CONFIG, config_set},
     {"config_log", CONFIG, config_log},
@@ -352,6 +354,7 @@ static void ledgers_refuse(void)
     EXPECT(X402_ERROR_LEDGER, x402_ledger_open("/proc/nothing/here", &out, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_totals_json(ledger, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_entries_json(ledger, 0, 10, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_unsettled_json(ledger, 0, 10, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, 0, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, UINT64_MAX, &error));
 }

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
 const CLOSED_SLICE: Duration = Duration::from_millis(1);
+/// How many connections may wait to be accepted.
+const CONNECTIONS_WAITING_MAX: i32 = 4096;
 
 /// A route with its terms made ready.
 pub struct Charged {
@@ -107,6 +109,8 @@ impl Server {
         for (name, kind) in &parsed.origins {
             let port = if name == "base" { base_port } else { 0 };
             let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| format!("bind: {error}"))?;
+            // Again, with room: a client that opens more at once than std's line holds is kept waiting for a second.
+            rustix::net::listen(&listener, CONNECTIONS_WAITING_MAX).map_err(|error| format!("listen: {error}"))?;
             let address = listener.local_addr().map_err(|error| error.to_string())?;
             let scheme = if kind.is_tls() { "https" } else { "http" };
             urls.insert(name.clone(), format!("{scheme}://{address}"));

@@ -8,6 +8,7 @@
 pub(in crate::protocol) mod builder_code;
 pub(in crate::protocol) mod identifier;
 mod merge;
+pub(in crate::protocol) mod sign_in;
 
 use crate::protocol::json::Json;
 use crate::protocol::limits::ECHO_BYTES_MAX;

@@ -126,7 +126,7 @@
 #define X402_ABI_VERSION 0
 
 /* An event to begin with: x402_event event = X402_EVENT_INIT; */
-#define X402_EVENT_INIT { sizeof(x402_event), 0, 0, 0, NULL, NULL, 0 }
+#define X402_EVENT_INIT { sizeof(x402_event), 0, X402_OK, 0, NULL, NULL, 0 }
 
 /* On Windows, define X402_STATIC before including this to link the static library. */
 #if defined(_WIN32) && !defined(X402_STATIC)
@@ -927,8 +927,11 @@ X402_API x402_status x402_client_quote_json(x402_client *client,
  * x402_payment_settle what was answered.
  *
  * The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
- * take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
+ * take that back. Call it once a purchase: each call signs a payment of its own, unless purchase_key names the purchase;
+ * x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402 that answers a payment (it has a
  * PAYMENT-RESPONSE header) is refused here.
+ *
+ * Nobody keeps caches away from your request: add Cache-Control: no-cache, no-store, unless it is there.
  *
  * @param method         of your request
  * @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
@@ -956,6 +959,29 @@ X402_API x402_status x402_client_pay(x402_client *client,
                                      size_t body_len,
                                      x402_payment **out,
                                      x402_error **error);
+
+/**
+ * As x402_client_pay, for a request that is described by a handle: with its method, its URL and its own settings
+ * (purchase_key, retry_policy, sign_timeout_ms), and known again by method, URL and body as x402_client_send knows it:
+ * after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
+ *
+ * The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
+ * or a purchase_key. Its headers count for nothing here.
+ *
+ * @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
+ *
+ * The other parameters and the errors are those of x402_client_pay; X402_ERROR_BUSY if the request is in use.
+ */
+X402_API x402_status x402_client_pay_request(x402_client *client,
+                                             x402_request *request,
+                                             uint16_t status,
+                                             const char *const *header_names,
+                                             const char *const *header_values,
+                                             size_t header_count,
+                                             const uint8_t *body,
+                                             size_t body_len,
+                                             x402_payment **out,
+                                             x402_error **error);
 
 /**
  * Makes a request. Free it with x402_request_free.

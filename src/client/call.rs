@@ -70,10 +70,7 @@ struct Again {
 
 impl<'a> Call<'a> {
     pub fn begin(inner: &'a Inner, request: &'a mut Request) -> Result<Self, Failure> {
-        let mut settings = Cow::Borrowed(&inner.settings);
-        for (key, value) in &request.settings {
-            settings.to_mut().set_for_request(key, value)?;
-        }
+        let settings = request.settings_over(&inner.settings)?;
         let can_pay = !inner.wallet.is_empty();
         if can_pay && let Some(error) = request.body.replay_would_exceed(&settings.replay) {
             return Err(error.into());

@@ -82,6 +82,8 @@ CALL(client_send_request, x402_client_send(live[CLIENT], handle, &response_out, 
 CALL(client_quote_json, x402_client_quote_json(handle, live[REQUEST], &json_out, error))
 CALL(client_quote_json_request, x402_client_quote_json(live[CLIENT], handle, &json_out, error))
 CALL(client_pay, x402_client_pay(handle, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(client_pay_request, x402_client_pay_request(handle, live[REQUEST], 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(client_pay_request_request, x402_client_pay_request(live[CLIENT], handle, 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
 CALL(payment_settle, x402_payment_settle(handle, 200, NULL, NULL, 0, error))
 CALL(request_header, x402_request_header(handle, "X-Name", "value", error))
 CALL(request_body_bytes, x402_request_body_bytes(handle, &byte, 1, error))
@@ -131,6 +133,8 @@ static const struct {
     {"client_quote_json", CLIENT, client_quote_json},
     {"client_quote_json, its request", REQUEST, client_quote_json_request},
     {"client_pay", CLIENT, client_pay},
+    {"client_pay_request", CLIENT, client_pay_request},
+    {"client_pay_request, its request", REQUEST, client_pay_request_request},
     {"payment_settle", PAYMENT, payment_settle},
     {"request_header", REQUEST, request_header},
     {"request_body_bytes", REQUEST, request_body_bytes},
@@ -471,6 +475,8 @@ static void payments_refuse(void)
     const char *const texts[] = {"PAYMENT-REQUIRED", "e30="}, *const holed[] = {"a", NULL};
     const char *const bytes[] = {"\xff", "\xfe"};
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay_request(client, live[REQUEST], 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay_request(client, live[REQUEST], 200, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, NULL, "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", NULL, 402, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_METHOD, x402_client_pay(client, "", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));

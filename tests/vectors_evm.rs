@@ -9,7 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use serde_json::Value;
+use x402::money::{Amount, TransferMethod};
 use x402::protocol::{Challenge, Credential};
+use x402::scheme::evm::batch::{self, Channel};
 use x402::scheme::{Facts, Ingredients, Need, authorize, needs, payable};
 use x402::wallet::Wallet;
 
@@ -137,5 +139,39 @@ fn facts_of(vector: &Value) -> Facts {
 fn sponsored_approvals_are_reproduced() {
     for vector in load("gas-sponsoring-evm", 5) {
         check_payment(&vector, &facts_of(&vector));
+    }
+}
+
+/// What is signed for a channel; the scheme is not offered as a way to pay, so there is no header to compare.
+#[test]
+fn channels_vouchers_and_deposits_are_reproduced() {
+    for vector in load("batch-settlement-evm", 4) {
+        let id = text(&vector["id"]);
+        check_recording(&vector);
+        let mut wallet = Wallet::new();
+        wallet.add_evm_key(text(&vector["privateKey"])).unwrap();
+        let body = vector["paymentRequired"].to_string();
+        let challenge = Challenge::parse(None, body.as_bytes()).unwrap();
+        let [offer] = &challenge.offers[..] else { panic!("{id}: not one offer") };
+        assert!(payable(offer, &wallet).unwrap_err().starts_with("scheme "), "{id}");
+        let method = if id.contains("permit2") { TransferMethod::Permit2 } else { TransferMethod::Eip3009 };
+        let (balance, charged) = if id == "batch-topup" { (5000, 4500) } else { (0, 0) };
+        let channel = Channel { balance: Amount::from(balance), charged: Amount::from(charged) };
+        let ingredients = Ingredients::plain(vector["now"].as_u64().unwrap(), bytes(&vector["random32"][0]));
+        let sign = |channel: &Channel, most: u64| {
+            batch::authorize(offer, method, &wallet.evm_keys()[0], channel, Amount::from(most), &ingredients)
+        };
+        let signed = sign(&channel, 1_000_000).unwrap();
+        let sent: Value = serde_json::from_str(&signed.payload).unwrap();
+        assert_eq!(sent, vector["paymentPayload"]["payload"], "{id}");
+        assert_eq!(signed.channel_id, bytes::<32>(&vector["channelId"]), "{id}");
+        assert_eq!(signed.deposit.to_string(), text(&sent["deposit"]["amount"]), "{id}");
+        // No more than may be deposited; and nothing where the channel covers the voucher.
+        let missing = charged + 1000 - balance;
+        assert_eq!(sign(&channel, missing).unwrap().deposit, Amount::from(missing), "{id}");
+        assert!(sign(&channel, missing - 1).err().unwrap().message.contains("amount is 1000"), "{id}");
+        let full = sign(&Channel { balance: Amount::from(charged + 1000), ..channel }, 0).unwrap();
+        let sent: Value = serde_json::from_str(&full.payload).unwrap();
+        assert_eq!((&sent["type"], sent.get("deposit"), full.deposit), (&"voucher".into(), None, Amount::ZERO), "{id}");
     }
 }

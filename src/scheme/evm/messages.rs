@@ -90,9 +90,46 @@ pub static SALT_BINDING: Struct = Struct::new(
     &[],
 );
 
+/// A channel's terms (scheme `batch-settlement`); their digest is its name.
+pub static CHANNEL_CONFIG: Struct = Struct::new(
+    "ChannelConfig",
+    &[
+        ("address", "payer"),
+        ("address", "payerAuthorizer"),
+        ("address", "receiver"),
+        ("address", "receiverAuthorizer"),
+        ("address", "token"),
+        ("uint40", "withdrawDelay"),
+        ("bytes32", "salt"),
+    ],
+    &[],
+);
+
+/// How much of a channel is the payee's (scheme `batch-settlement`).
+pub static VOUCHER: Struct =
+    Struct::new("Voucher", &[("bytes32", "channelId"), ("uint128", "maxClaimableAmount")], &[]);
+
+/// Permit2 with the witness of a deposit into a channel (scheme `batch-settlement`).
+pub static DEPOSIT_PERMIT: Struct = Struct::new(
+    "PermitWitnessTransferFrom",
+    &[
+        ("TokenPermissions", "permitted"),
+        ("address", "spender"),
+        ("uint256", "nonce"),
+        ("uint256", "deadline"),
+        ("DepositWitness", "witness"),
+    ],
+    &[&DEPOSIT_WITNESS, &TOKEN_PERMISSIONS],
+);
+pub static DEPOSIT_WITNESS: Struct = Struct::new("DepositWitness", &[("bytes32", "channelId")], &[]);
+
 /// Every type here.
 #[cfg(test)]
-pub(super) static ALL: [&Struct; 11] = [
+pub(super) static ALL: [&Struct; 15] = [
+    &CHANNEL_CONFIG,
+    &VOUCHER,
+    &DEPOSIT_PERMIT,
+    &DEPOSIT_WITNESS,
     &PERMIT,
     &TRANSFER_WITH_AUTHORIZATION,
     &RECEIVE_WITH_AUTHORIZATION,

@@ -5,6 +5,7 @@
 
 mod asked;
 mod auth_capture;
+pub mod batch;
 pub mod eip712;
 mod exact;
 mod messages;

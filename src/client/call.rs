@@ -236,7 +236,7 @@ impl<'a> Call<'a> {
             let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
             let mut response = self.response(answer);
             response.payment = Some(payment);
-            response.delivery = delivery;
+            response.delivery = delivery.map(Box::new);
             if status >= SERVER_FAULT_STATUS_MIN {
                 response.broke_off();
             }

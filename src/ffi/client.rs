@@ -179,8 +179,8 @@ pub unsafe extern "C" fn x402_client_quote_json(
 ///
 /// The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
 /// take that back. Call it once a purchase: each call signs a payment of its own, unless purchase_key names the purchase;
-/// x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402 that answers a payment (it has a
-/// PAYMENT-RESPONSE header) is refused here.
+/// x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402
+/// that answers a payment (it has a PAYMENT-RESPONSE header) is refused here.
 ///
 /// Nobody keeps caches away from your request: add Cache-Control: no-cache, no-store, unless it is there.
 ///

@@ -85,11 +85,10 @@ impl Quoted {
         match means.ledger.reserve(order) {
             Ok(Grant::New(reservation)) => {
                 let (deadline, believes) = (means.deadline, means.policy.believes_receipts(&self.offer().scheme));
-                Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline, believes }))
+                Ok(Claim::Reserved(Box::new(Reserved { quoted: self, recipe, reservation, deadline, believes })))
             }
-            Ok(Grant::Standing(reservation, recipe)) => {
-                Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
-            }
+            Ok(Grant::Standing(reservation, recipe)) => Standing::new(reservation, recipe, &self.challenge, means)
+                .map(|standing| Claim::Standing(Box::new(standing))),
             Err(Denied::Refused(reason)) => Err(self.declined(reason)),
             Err(Denied::Stands(stood)) => Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => Err(Declined::failed(error)),
@@ -169,7 +168,7 @@ impl Next {
     pub fn claim(self, identity: Identity<'_>, means: &Means<'_>) -> Result<Claim, Declined> {
         match self {
             Next::Quoted(quoted) => quoted.reserve(identity, means),
-            Next::Standing(standing) => Ok(Claim::Standing(standing)),
+            Next::Standing(standing) => Ok(Claim::Standing(Box::new(standing))),
         }
     }
 }
@@ -186,8 +185,8 @@ fn identifier(purchase: Option<&Purchase>, nonce: &[u8; 32]) -> String {
 
 /// What is signed next: something new, or the same as before.
 pub enum Claim {
-    Reserved(Reserved),
-    Standing(Standing),
+    Reserved(Box<Reserved>),
+    Standing(Box<Standing>),
 }
 
 impl Claim {

@@ -33,10 +33,20 @@ static int32_t some_approve(void *userdata, const char *offer, size_t len)
     (void)userdata, (void)offer, (void)len;
     return 0;
 }
+static int32_t some_sign(void *userdata, const char *kind, const uint8_t *data, size_t len, uint8_t *signature,
+                         size_t cap, size_t *signature_len)
+{
+    (void)userdata, (void)kind, (void)data, (void)len, (void)signature, (void)cap, (void)signature_len;
+    return 1;
+}
 static void some_log(void *userdata, int32_t level, const char *line, size_t len)
 {
     (void)userdata, (void)level, (void)line, (void)len;
 }
+
+#define PHRASE "test test test test test test test test test test test junk"
+/* The seed 01 02 … 20. */
+#define SOLANA_KEY "2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd"
 
 static const char *const POISON = "not cleared";
 static const char *text_out;
@@ -56,6 +66,11 @@ typedef x402_status call(void *handle, x402_error **error);
     static x402_status name(void *handle, x402_error **error) { return expression; }
 
 CALL(wallet_add_evm_key, x402_wallet_add_evm_key(handle, TEST_KEY, error))
+CALL(wallet_add_evm_mnemonic, x402_wallet_add_evm_mnemonic(handle, PHRASE, NULL, NULL, error))
+CALL(wallet_add_solana_key, x402_wallet_add_solana_key(handle, SOLANA_KEY, error))
+CALL(wallet_add_solana_mnemonic, x402_wallet_add_solana_mnemonic(handle, PHRASE, NULL, NULL, error))
+CALL(wallet_add_keyfile, x402_wallet_add_keyfile(handle, "/dev/null", NULL, error))
+CALL(wallet_add_signer, x402_wallet_add_signer(handle, "eip155", TEST_ADDRESS, some_sign, NULL, error))
 CALL(wallet_address, x402_wallet_address(handle, "eip155", 0, &text_out, error))
 CALL(policy_max_per_payment, x402_policy_max_per_payment(handle, "0.10 USD", error))
 CALL(policy_budget, x402_policy_budget(handle, "all", 0, "1.00 USD", error))
@@ -107,6 +122,11 @@ static const struct {
     call *call;
 } CALLS[] = {
     {"wallet_add_evm_key", WALLET, wallet_add_evm_key},
+    {"wallet_add_evm_mnemonic", WALLET, wallet_add_evm_mnemonic},
+    {"wallet_add_solana_key", WALLET, wallet_add_solana_key},
+    {"wallet_add_solana_mnemonic", WALLET, wallet_add_solana_mnemonic},
+    {"wallet_add_keyfile", WALLET, wallet_add_keyfile},
+    {"wallet_add_signer", WALLET, wallet_add_signer},
     {"wallet_address", WALLET, wallet_address},
     {"policy_max_per_payment", POLICY, policy_max_per_payment},
     {"policy_budget", POLICY, policy_budget},
@@ -324,6 +344,18 @@ static void wallets_and_policies_refuse(void)
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_key(wallet, "\xff\xfe", &error));
     EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0x0000000000000000000000000000000000000000000000000000000000000000", &error));
     EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_mnemonic(wallet, NULL, NULL, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_mnemonic(wallet, "", NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_mnemonic(wallet, PHRASE, "\xff", NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_mnemonic(wallet, PHRASE, NULL, "", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_solana_mnemonic(wallet, NULL, NULL, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_solana_mnemonic(wallet, PHRASE, NULL, "m/44'/501'/0", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_solana_key(wallet, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_solana_key(wallet, "", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_keyfile(wallet, NULL, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_keyfile(wallet, "", NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_signer(wallet, "eip155", TEST_ADDRESS, NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_signer(wallet, NULL, TEST_ADDRESS, some_sign, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, NULL, 0, &address, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "eip155", 0, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "eip155", 99, &address, &error));

@@ -132,6 +132,9 @@ pub(super) fn needs(
     extensions: Option<&RawValue>,
     unlimited_approval: bool,
 ) -> Vec<Need> {
+    if payable.method != TransferMethod::Permit2 || extensions.is_none() {
+        return Vec::new();
+    }
     let is_permit = matches!(terms(offer), Ok((_, Terms::Permit(_))));
     let (Ok(asked), Ok(owner)) = (Asked::read(offer), EvmAddress::parse(&payable.payer)) else { return Vec::new() };
     if is_permit { sponsoring::needs(&asked, owner, extensions, unlimited_approval) } else { Vec::new() }
@@ -139,8 +142,10 @@ pub(super) fn needs(
 
 /// The transaction that lets Permit2 move the token, where the payment goes that way.
 pub(super) fn approval(offer: &Offer, payable: &Payable) -> Option<Approval> {
-    let through_permit2 = payable.method == TransferMethod::Permit2;
-    Asked::read(offer).ok().filter(|_| through_permit2).map(|asked| Approval::of(asked.token, asked.amount))
+    if payable.method != TransferMethod::Permit2 {
+        return None;
+    }
+    Asked::read(offer).ok().map(|asked| Approval::of(asked.token, asked.amount))
 }
 
 pub(super) fn authorize(

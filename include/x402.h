@@ -65,6 +65,10 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * prepay                  true or false; default "false"
+ *                            pay with the first request where this client paid the same method, origin
+ *                            and path in the last 10 minutes; if the server turns that down and proves
+ *                            so, the new terms may be paid too, and both count
  *  * sign_in                 true or false; default "false"
  *                            where a server offers sign-in-with-x, show it the wallet's address by a
  *                            signature before paying, in case it was paid before; reused at that origin
@@ -789,7 +793,10 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
  *
  * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
- *                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+ *                 plain http, which otherwise only loopback may; or "approval" with the pattern "unlimited": a payment
+ *                 through Permit2 may bring along an approval of Permit2 for all of the token, now and later, where
+ *                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set;
+ *                 or "receipt" with the pattern "upto": a receipt of the
  *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
  *                 signed maximum counts, because a receipt is the server's claim
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain

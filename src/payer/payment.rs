@@ -4,10 +4,12 @@
 //! again: no signature, no nonce, no payment header.
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
-use crate::ledger::Stood;
-use crate::money::{Usd, known_asset};
-use crate::payer::Refusal;
-use crate::protocol::{Offer, Receipt};
+use crate::ledger::{Recipe, Stood};
+use crate::money::{Amount, Usd, known_asset};
+use crate::payer::{Declined, Refusal};
+use crate::protocol::{Challenge, Offer, Receipt};
+use crate::scheme::attested::{self, Attestation, Expected, Verdict};
+use crate::scheme::{self, Payable};
 use once_cell::sync::OnceCell;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -30,6 +32,20 @@ struct Facts {
     note: String,
     refusals: Vec<Value>,
     receipt: Option<Value>,
+    /// What the server signed about the offer and about the payment.
+    offer_statement: Option<Attestation>,
+    receipt_statement: Option<Attestation>,
+    /// What a signed receipt is held against; the resource as a digest, because URLs hold callers' keys.
+    resource: Option<[u8; 32]>,
+    signed_s: u64,
+    /// A payment of the same call that was turned down.
+    former: Option<Value>,
+    /// What the server says was taken, where it is less than what was signed.
+    charged: Option<String>,
+    /// The transaction that lets the token be moved, where there is one.
+    approval: Option<Value>,
+    /// The server says that it is missing.
+    approval_missing: bool,
     /// The ledger's entry; 0: nothing was signed.
     entry: u64,
     /// Of an earlier signature for the same purchase: what may settle yet, and in dollars.
@@ -41,14 +57,15 @@ struct Facts {
 }
 
 impl Payment {
-    pub(super) fn authorized(offer: &Offer, payer: &str, refusals: &[Refusal]) -> Self {
+    pub(super) fn authorized(offer: &Offer, payable: &Payable, refusals: &[Refusal]) -> Self {
         let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
         Payment(Arc::new(Facts {
             amount: offer.amount.to_string(),
             asset: offer.asset.clone(),
             network: offer.network.to_string(),
             payee: offer.payee.clone(),
-            payer: payer.to_string(),
+            payer: payable.payer.clone(),
+            approval: approval(offer, payable),
             scheme: offer.scheme.clone(),
             usd: usd.map(|usd| usd.to_string()),
             refusals: refusals.iter().map(Refusal::to_json).collect(),
@@ -86,13 +103,48 @@ impl Payment {
         })
     }
 
+    /// Keeps what the server states about the offer under a signature, and what its receipt will be held against.
+    pub(super) fn beside_statement(self, challenge: &Challenge, offer: &Offer, recipe: &Recipe) -> Self {
+        let attestation = attested::offer(challenge, offer, recipe.signed_s);
+        let resource = challenge.resource_url.as_deref().map(attested::resource_id);
+        self.with(|facts| {
+            facts.offer_statement = attestation;
+            facts.resource = resource;
+            facts.signed_s = recipe.signed_s;
+        })
+    }
+
+    fn receipt_statement(&self, receipt: &Receipt) -> Option<Attestation> {
+        let facts = &self.0;
+        let offer_signer = facts.offer_statement.as_ref().map(|statement| statement.signer.as_str());
+        let expected = Expected {
+            resource: facts.resource,
+            network: &facts.network,
+            payer: &facts.payer,
+            payee: &facts.payee,
+            offer_signer,
+            paid_s: facts.signed_s,
+        };
+        attested::receipt(receipt, &expected)
+    }
+
     pub(super) fn settled(self, receipt: Receipt) -> Self {
+        let statement = self.receipt_statement(&receipt);
         let receipt_json = serde_json::from_str(receipt.raw.get()).ok().map(claimed);
         self.with(|facts| {
             facts.transaction = transaction(&receipt.transaction);
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
             facts.receipt = receipt_json;
+            facts.receipt_statement = statement;
+            let signed = Amount::parse(&facts.amount).ok();
+            match receipt.amount.zip(signed) {
+                Some((taken, signed)) if taken < signed => facts.charged = Some(taken.to_string()),
+                Some((taken, signed)) if taken > signed => {
+                    facts.note = format!("the server says that it took {taken}, but {signed} is all that was signed");
+                }
+                _ => {}
+            }
         })
     }
 
@@ -113,6 +165,7 @@ impl Payment {
             facts.note = format!("the server says that settlement failed: {why}");
             facts.refusal = why;
             facts.receipt = Some(receipt_json);
+            facts.advise_approval();
         })
     }
 
@@ -157,7 +210,38 @@ impl Payment {
             if facts.refusal.is_empty() {
                 facts.refusal = shown;
             }
+            facts.advise_approval();
         })
+    }
+
+    /// This payment was turned down, and nothing was paid in its place.
+    pub fn and_declined(self, declined: &Declined) -> Self {
+        let why = declined.payment().refusal().to_string();
+        let said = self.refusal().to_string();
+        self.with(|facts| {
+            facts.note = format!("the server turned the payment down: {said}; it counts, and no other is made");
+            facts.refusal = why;
+        })
+    }
+
+    /// This payment was made after `former` was turned down, which counts too.
+    pub fn after(self, former: &Payment) -> Self {
+        let former_json = former.0.to_json();
+        let (money, retry) = match (self.money(), self.retry()) {
+            (Money::Paid, retry) => (Money::Paid, retry),
+            (_, Retry::Safe) => (Money::Unknown, former.retry()),
+            (_, retry) => (Money::Unknown, retry),
+        };
+        self.with(|facts| facts.former = Some(former_json)).ended(money, retry)
+    }
+
+    /// Whether both pay the same amount of the same asset to the same payee.
+    pub fn same_price(&self, other: &Payment) -> bool {
+        let terms = |payment: &Payment| {
+            let facts = &payment.0;
+            [facts.amount.clone(), facts.asset.clone(), facts.network.clone(), facts.payee.clone()]
+        };
+        terms(self) == terms(other)
     }
 
     fn with(self, change: impl FnOnce(&mut Facts)) -> Self {
@@ -208,7 +292,33 @@ impl Payment {
     }
 }
 
+/// The server's word for a token that does not let Permit2 move it (x402 v2, with status 412).
+const ALLOWANCE_REQUIRED: &str = "permit2_allowance_required";
+const APPROVAL_ADVICE: &str = ": the token does not let Permit2 move it yet; send the transaction that stands under \
+     \"approval\" in the payment's JSON from the payer's account, then repeat the request";
+
+/// As callers send it; `data` approves for good, `data_exact` for this payment alone.
+fn approval(offer: &Offer, payable: &Payable) -> Option<Value> {
+    let approval = scheme::approval(offer, payable)?;
+    Some(json!({
+        "network": offer.network.as_str(),
+        "from": payable.payer,
+        "to": approval.to.to_string(),
+        "spender": approval.spender.to_string(),
+        "data": approval.data,
+        "data_exact": approval.data_exact,
+    }))
+}
+
 impl Facts {
+    /// Says what to do where the server turned the payment down for want of an approval.
+    fn advise_approval(&mut self) {
+        if self.approval.is_some() && self.refusal == ALLOWANCE_REQUIRED {
+            self.approval_missing = true;
+            self.refusal += APPROVAL_ADVICE;
+        }
+    }
+
     /// What may settle yet although no receipt says so, in atomic units and in dollars.
     fn at_risk(&self) -> (&str, Option<&str>) {
         match (self.money, &self.at_risk_before) {
@@ -251,8 +361,27 @@ impl Facts {
         if !self.refusals.is_empty() {
             out.insert("refusals".into(), Value::Array(self.refusals.clone()));
         }
+        if let Some(charged) = &self.charged {
+            out.insert("charged".into(), json!(charged));
+        }
+        if let Some(approval) = self.approval.as_ref().filter(|_| self.approval_missing) {
+            out.insert("approval".into(), approval.clone());
+        }
         if let Some(receipt) = &self.receipt {
             out.insert("receipt".into(), receipt.clone());
+        }
+        for (name, statement) in [("offer", &self.offer_statement), ("receipt", &self.receipt_statement)] {
+            let Some(statement) = statement else { continue };
+            out.insert(format!("{name}_signature"), json!(statement.verdict_name()));
+            if !statement.signer.is_empty() {
+                out.insert(format!("{name}_signer"), json!(statement.signer));
+            }
+            if let Verdict::Invalid(why) = &statement.verdict {
+                out.insert(format!("{name}_signature_problem"), json!(why));
+            }
+        }
+        if let Some(former) = &self.former {
+            out.insert("former".into(), former.clone());
         }
         Value::Object(out)
     }

@@ -102,6 +102,12 @@ impl SolanaKey {
         }
     }
 
+    /// Signs a text for people, which begins like no transaction. `None` where the key is held elsewhere: such a signer
+    /// is asked for payments alone.
+    pub fn sign_text(&self, text: &str) -> Option<Result<[u8; 64], Error>> {
+        matches!(self.0.held, Held::Here(_)).then(|| self.sign_message(text.as_bytes()))
+    }
+
     fn own(&self, message: &[u8], answer: &[u8]) -> Result<[u8; 64], Error> {
         let signature = <[u8; 64]>::try_from(answer).map_err(|_| {
             let message = format!("the signer gave {} bytes for solana-message; a signature has 64", answer.len());

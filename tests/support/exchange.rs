@@ -116,6 +116,7 @@ fn plan<'a>(shared: &'a Shared, origin: &str, head: &Head) -> Plan<'a> {
         let answer = &shared.not_found;
         return Plan { answer, status: 404, list: "answers", route: None, challenge: None, payment: None };
     };
+    let route = route.at(shared.state.step(name, "requests", usize::MAX));
     let pick = |list: &'static str, answers: &'a [Answer]| &answers[shared.state.step(name, list, answers.len())];
     let Some(terms) = &route.challenge else {
         let answer = pick("answers", &route.script.answers);
@@ -157,7 +158,8 @@ fn challenge_of<'a>(
     error: Option<&str>,
 ) -> Option<Cow<'a, Challenge>> {
     let error = answer.error.as_deref().or(error);
-    let wanted = status == 402 || answer.terms.is_some() || answer.error.is_some();
+    let refused_before = status == 412 && error.is_some();
+    let wanted = status == 402 || refused_before || answer.terms.is_some() || answer.error.is_some();
     if answer.bare || !wanted {
         return None;
     }
@@ -359,10 +361,11 @@ impl Exchange<'_> {
         match answer.settle.unwrap_or(usual) {
             Settle::Yes => {
                 self.shared.state.settle(payment);
-                Some(payment.receipt(None))
+                Some(payment.receipt(None, answer.charged.as_deref()))
             }
             Settle::Fail => {
-                Some(payment.receipt(Some(answer.settle_reason.as_deref().unwrap_or("insufficient_funds"))))
+                let reason = answer.settle_reason.as_deref().unwrap_or("insufficient_funds");
+                Some(payment.receipt(Some(reason), None))
             }
             Settle::No => None,
         }

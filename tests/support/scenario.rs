@@ -49,6 +49,8 @@ impl OriginKind {
 pub struct Route {
     /// Present: the path charges.
     pub terms: Option<Terms>,
+    /// Other terms that hold from the request with this number on, counted from 0.
+    pub terms_later: Option<(usize, Terms)>,
     /// Answers of a path that does not charge. Of each list the n-th request gets the n-th answer, the last repeats.
     pub answers: Vec<Answer>,
     /// Answers to requests without a payment.
@@ -66,6 +68,7 @@ impl Default for Route {
         let plain = || vec![Answer::default()];
         Route {
             terms: None,
+            terms_later: None,
             answers: plain(),
             unpaid: plain(),
             paid: plain(),
@@ -104,6 +107,8 @@ pub struct Terms {
     pub raw_header: Option<String>,
     /// The body of the 402 as it stands.
     pub raw_body: Option<String>,
+    /// The token does not let Permit2 move it yet: a payment through Permit2 must bring the approval along.
+    pub unapproved: bool,
     /// An ignored member `padding` of this many bytes.
     pub pad_bytes: usize,
     /// An ignored member `nested` of arrays this deep.
@@ -146,6 +151,8 @@ pub struct Answer {
     pub settle: Option<Settle>,
     /// `errorReason` of a settlement that fails.
     pub settle_reason: Option<String>,
+    /// `amount` of the receipt.
+    pub charged: Option<String>,
     pub receipt: ReceiptAs,
     /// Wait until `/_server/release` before the first byte.
     pub hold: bool,

@@ -32,6 +32,18 @@ pub struct Charged {
     pub script: Route,
     pub challenge: Option<Challenge>,
     pub url: String,
+    /// The same route on the terms that hold from some request on.
+    later: Option<(usize, Box<Charged>)>,
+}
+
+impl Charged {
+    /// The route as it stands for its n-th request.
+    pub fn at(&self, number: usize) -> &Charged {
+        match &self.later {
+            Some((from, later)) if number >= *from => later,
+            _ => self,
+        }
+    }
 }
 
 /// Copies of the sockets being served, so that the end of the server can be the end of them.
@@ -229,8 +241,15 @@ fn prepared(routes: BTreeMap<String, Route>, urls: &BTreeMap<String, String>) ->
             None => ("base", name.clone()),
         };
         let url = format!("{}{path}", urls.get(origin).map_or("", String::as_str));
-        let challenge = script.terms.as_ref().map(|terms| Challenge::new(terms, &url, None));
-        (name, Charged { script, challenge, url })
+        let charged = |script: Route, later| {
+            let challenge = script.terms.as_ref().map(|terms| Challenge::new(terms, &url, None));
+            Charged { challenge, script, url: url.clone(), later }
+        };
+        let later = script
+            .terms_later
+            .clone()
+            .map(|(from, terms)| (from, Box::new(charged(Route { terms: Some(terms), ..script.clone() }, None))));
+        (name, charged(script, later))
     };
     routes.into_iter().map(prepare).collect()
 }

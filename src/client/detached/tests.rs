@@ -246,3 +246,26 @@ fn a_request_with_a_body_or_a_name_is_known_again_until_it_is_settled() {
     assert_eq!((status, money), (Status::Refused, Money::Unknown));
     assert!(refusal.contains("retry_policy never"), "{refusal}");
 }
+
+#[test]
+fn what_the_server_signed_is_told_with_the_payment() {
+    let recorded: Value = serde_json::from_str(include_str!("../../../tests/vectors/extensions-misc.json")).unwrap();
+    let statement = &recorded["offer"];
+    let mut payload = statement["payload"].clone();
+    let mut asked = offer("10000");
+    for member in ["network", "asset", "payTo", "amount"] {
+        payload[member] = asked[member].clone();
+    }
+    payload["validUntil"] = json!(0);
+    asked["extra"] = json!({"name": "USDC", "version": "2"});
+    let offers =
+        json!([{"format": "eip712", "acceptIndex": 0, "payload": payload, "signature": statement["signature"]}]);
+    let terms = json!({"x402Version": 2, "resource": {"url": payload["resourceUrl"]}, "accepts": [asked],
+        "extensions": {"offer-receipt": {"info": {"offers": offers}}}});
+    let paid = pay(&client(), &[header("Payment-Required", &terms)]).unwrap();
+    let told: Value = serde_json::from_str(paid.payment().json()).unwrap();
+    assert_eq!(told["offer_signature"], "unverified");
+    assert!(told["offer_signer"].as_str().is_some_and(|signer| signer.starts_with("0x")));
+    let plain = pay(&client(), &asking(json!([offer("10000")]))).unwrap();
+    assert!(!plain.payment().json().contains("offer_signature"));
+}

@@ -1,0 +1,3 @@
+module github.com/libx402/libx402/bindings/go
+
+go 1.21

@@ -242,3 +242,9 @@ func Ledger(path string) Option {
 		})
 	}
 }
+
+// LiveHandles is how many handles of the library the process has not freed: 0 when every response and client is closed.
+func LiveHandles() uint64 { return uint64(C.x402_live_handles()) }
+
+// Version is that of the library that is loaded.
+func Version() string { return C.GoString(C.x402_version()) }

@@ -248,3 +248,26 @@ func LiveHandles() uint64 { return uint64(C.x402_live_handles()) }
 
 // Version is that of the library that is loaded.
 func Version() string { return C.GoString(C.x402_version()) }
+
+// Quote asks what a request would cost, as JSON, and never pays. It blocks its thread, and the context does not end it.
+func (c *Client) Quote(req *http.Request) (string, error) {
+	from := &source{body: req.Body, again: req.GetBody}
+	defer from.close()
+	request, err := newRequest(req)
+	if err != nil {
+		return "", err
+	}
+	defer C.x402_request_free(request)
+	handle := cgo.NewHandle(from)
+	defer handle.Delete()
+	if err := setBody(request, req, from, handle); err != nil {
+		return "", err
+	}
+	var e *C.x402_error
+	var json *C.char
+	if status := C.x402_client_quote_json(c.client, request, &json, &e); status != C.X402_OK {
+		return "", takeError(status, e)
+	}
+	defer C.x402_string_free(json)
+	return C.GoString(json), nil
+}

@@ -1,0 +1,17 @@
+# `make test-go`: the Go binding against the library as it ships. X402_LIB_DIR: another folder that holds it.
+GO ?= go
+GO_LIB_DIR = $(or $(X402_LIB_DIR),$(CURDIR)/$(BUILD)/release/lib)
+
+.PHONY: test-go
+test-go: library
+	@command -v $(GO) >/dev/null || { echo "make test-go: Go 1.21 or later is missing" >&2; exit 1; }
+	$(CARGO) build --locked --quiet --example paying_server
+	@mkdir -p $(BUILD)/go
+	@printf 'Name: x402\nDescription: as built\nVersion: 0\nCflags: -I%s\nLibs: -L%s -lx402\n' \
+		"$(CURDIR)/include" "$(GO_LIB_DIR)" >$(BUILD)/go/x402.pc
+	@test -z "$$(gofmt -l bindings/go)" || { gofmt -l bindings/go; exit 1; }
+	@# CGO_LDFLAGS names the folder too, because Go's build cache does not see what pkg-config says.
+	cd bindings/go && export GODEBUG=cgocheck=1 PKG_CONFIG_PATH="$(CURDIR)/$(BUILD)/go" \
+		CGO_LDFLAGS="-O2 -L$(GO_LIB_DIR)" LD_LIBRARY_PATH="$(GO_LIB_DIR)" \
+		X402_PAYING_SERVER="$(CURDIR)/target/debug/examples/paying_server" && \
+		$(GO) vet ./... && $(GO) test -race -count=1 ./...

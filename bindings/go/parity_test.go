@@ -25,7 +25,6 @@ var without = map[string]string{
 	"x402_response_read_all":          "io.ReadAll",
 	"x402_response_each":              "io.Copy",
 	"x402_response_header":            "http.Header",
-	"x402_response_url":               "the transport follows no redirect: it is the request's",
 	"x402_response_money":             "PaymentOf has it",
 	"x402_request_cancel":             "contexts, by x402_queue_cancel",
 	"x402_request_body_file":          "an *os.File is an io.Reader",

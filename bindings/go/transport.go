@@ -197,6 +197,13 @@ func (c *Client) answer(req *http.Request, from *C.x402_response) *http.Response
 	if payment := copyPayment(C.x402_response_payment(from)); payment != nil {
 		response.Request = req.WithContext(context.WithValue(ctx, paymentKey, payment))
 	}
+	if at := C.GoString(C.x402_response_url(from)); at != "" {
+		if url, err := req.URL.Parse(at); err == nil && url.String() != req.URL.String() {
+			moved := *response.Request // max_redirects was set for this request: the URL that answered
+			moved.URL = url
+			response.Request = &moved
+		}
+	}
 	b := &body{client: c, ctx: ctx, response: from}
 	runtime.SetFinalizer(b, func(b *body) { b.Close() })
 	response.Body = b

@@ -1,0 +1,283 @@
+// Command cases is the driver that runs tests/cases/NAME.json through the Go binding; the protocol is in
+// tests/cases/README.md. It reads one case, writes what every request came to, and judges nothing.
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"unicode/utf8"
+
+	x402 "github.com/libx402/libx402/bindings/go"
+)
+
+const textBytesMax = 64 * 1024
+
+var redirects = "10"
+
+type content struct {
+	Text    *string
+	Base64  *string
+	Pattern int
+}
+
+func (c content) bytes() []byte {
+	switch {
+	case c.Text != nil:
+		return []byte(*c.Text)
+	case c.Base64 != nil:
+		data, _ := base64.StdEncoding.DecodeString(*c.Base64)
+		return data
+	}
+	data := make([]byte, c.Pattern)
+	for i := range data {
+		data[i] = byte(i % 251)
+	}
+	return data
+}
+
+type reader struct {
+	Content     content
+	Declare     json.RawMessage
+	Chunk       int
+	Rewind      bool
+	RewindFails bool `json:"rewind_fails"`
+	FailAt      *int `json:"fail_at"`
+
+	data                []byte
+	at, pulled, rewinds int
+}
+
+func (r *reader) Read(to []byte) (int, error) {
+	want := len(to)
+	if r.Chunk > 0 {
+		want = min(want, r.Chunk)
+	}
+	if r.FailAt != nil {
+		if r.at >= *r.FailAt {
+			return 0, errors.New("the case's reader fails")
+		}
+		want = min(want, *r.FailAt-r.at)
+	}
+	n := copy(to[:want], r.data[r.at:])
+	r.at += n
+	r.pulled += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (r *reader) again() (io.ReadCloser, error) {
+	r.rewinds++
+	r.at = 0
+	if r.RewindFails {
+		return nil, errors.New("the case's rewind fails")
+	}
+	return io.NopCloser(r), nil
+}
+
+type request struct {
+	Method, URL string
+	Headers     [][2]string
+	Settings    map[string]string
+	Call        string
+	Body        *struct {
+		Bytes  *content
+		File   *string
+		Reader *reader
+	}
+}
+
+type scenario struct {
+	Client struct {
+		Keys     []string
+		Settings map[string]string
+		Policy   struct {
+			MaxPerPayment []string `json:"max_per_payment"`
+			Budget        [][3]any
+			Allow, Prefer [][2]string
+			Approve       *int
+		}
+	}
+	Requests []request
+}
+
+func options(from scenario) (all []x402.Option) {
+	for _, key := range from.Client.Keys {
+		all = append(all, x402.EVMKey(key))
+	}
+	policy := from.Client.Policy
+	for _, amount := range policy.MaxPerPayment {
+		all = append(all, x402.MaxPerPayment(amount))
+	}
+	for _, b := range policy.Budget {
+		all = append(all, x402.Budget(b[0].(string), uint64(b[1].(float64)), b[2].(string)))
+	}
+	for _, rule := range policy.Allow {
+		all = append(all, x402.Allow(rule[0], rule[1]))
+	}
+	for _, rule := range policy.Prefer {
+		all = append(all, x402.Prefer(rule[0], rule[1]))
+	}
+	if policy.Approve != nil {
+		answer := *policy.Approve == 0
+		all = append(all, x402.Approve(func(string) bool { return answer }))
+	}
+	for key, value := range from.Client.Settings {
+		all = append(all, x402.Set(key, value))
+	}
+	return all
+}
+
+// build makes the request as a Go program would; the reader of its body, if any, is told.
+func build(from request) (*http.Request, *reader, error) {
+	pulled := &reader{}
+	if from.Method == "" {
+		from.Method = http.MethodGet
+	}
+	var body io.Reader
+	if from.Body != nil && from.Body.Bytes != nil {
+		body = bytes.NewReader(from.Body.Bytes.bytes())
+	}
+	req, err := http.NewRequest(from.Method, from.URL, body)
+	if err != nil {
+		return nil, pulled, err
+	}
+	if from.Body != nil && from.Body.File != nil {
+		file, err := os.Open(*from.Body.File)
+		if err != nil {
+			return nil, pulled, err
+		}
+		info, err := file.Stat()
+		if err != nil {
+			return nil, pulled, err
+		}
+		req.Body, req.ContentLength = file, info.Size()
+	}
+	if from.Body != nil && from.Body.Reader != nil {
+		pulled = from.Body.Reader
+		pulled.data = pulled.Content.bytes()
+		req.Body, req.ContentLength = io.NopCloser(pulled), int64(len(pulled.data))
+		if pulled.Declare != nil && json.Unmarshal(pulled.Declare, &req.ContentLength) == nil &&
+			string(pulled.Declare) == "null" {
+			req.ContentLength = -1
+		}
+		if pulled.Rewind {
+			req.GetBody = pulled.again
+		}
+	}
+	for _, header := range from.Headers {
+		req.Header.Add(header[0], header[1])
+	}
+	// A case's redirects are the library's to follow, which this transport leaves to http.Client unless it is told.
+	ctx := x402.WithSetting(req.Context(), "max_redirects", redirects)
+	for key, value := range from.Settings {
+		ctx = x402.WithSetting(ctx, key, value)
+	}
+	return req.WithContext(ctx), pulled, nil
+}
+
+func paymentOf(p *x402.Payment) any {
+	if p == nil {
+		return nil
+	}
+	return map[string]any{"amount": p.Amount, "asset": p.Asset, "network": p.Network, "payee": p.Payee,
+		"transaction": p.Transaction, "refusal": p.Refusal, "json": json.RawMessage(p.JSON)}
+}
+
+func errorOf(err error) (map[string]any, *x402.Error) {
+	var e *x402.Error
+	if !errors.As(err, &e) {
+		e = &x402.Error{Name: "X402_ERROR_?", Message: err.Error(), Retry: "never"}
+	}
+	out := map[string]any{"status": e.Name, "message": e.Message, "money": e.Money.String(), "retry": e.Retry,
+		"callback_value": nil}
+	if e.CallbackValue != 0 {
+		out["callback_value"] = e.CallbackValue
+	}
+	return out, e
+}
+
+func failed(err error) map[string]any {
+	out, e := errorOf(err)
+	return map[string]any{"outcome": "error", "error": out, "money": e.Money.String(), "payment": paymentOf(e.Payment)}
+}
+
+func answered(response *http.Response) map[string]any {
+	defer response.Body.Close()
+	headers := [][2]string{}
+	for name, values := range response.Header {
+		for _, value := range values {
+			headers = append(headers, [2]string{name, value})
+		}
+	}
+	data, err := io.ReadAll(response.Body)
+	sum := sha256.Sum256(data)
+	body := map[string]any{"length": len(data), "sha256": hex.EncodeToString(sum[:]), "text": nil}
+	if len(data) <= textBytesMax && utf8.Valid(data) {
+		body["text"] = string(data)
+	}
+	payment, money := x402.PaymentOf(response), x402.MoneyNone
+	if payment != nil {
+		money = payment.Money
+	}
+	out := map[string]any{"outcome": "response", "status": response.StatusCode, "url": response.Request.URL.String(),
+		"headers": headers, "body": body, "body_error": nil, "money": money.String(), "payment": paymentOf(payment)}
+	if err != nil {
+		out["body_error"], _ = errorOf(err)
+	}
+	return out
+}
+
+func run(client *x402.Client, from request) map[string]any {
+	req, pulled, err := build(from)
+	var out map[string]any
+	var response *http.Response
+	var quote string
+	if err == nil && from.Call == "quote" {
+		if quote, err = client.Quote(req); err == nil {
+			out = map[string]any{"outcome": "quote", "quote": json.RawMessage(quote)}
+		}
+	} else if err == nil {
+		if response, err = client.RoundTrip(req); err == nil {
+			out = answered(response)
+		}
+	}
+	if err != nil {
+		out = failed(err)
+	}
+	out["reader"] = map[string]int{"pulled": pulled.pulled, "rewinds": pulled.rewinds}
+	return out
+}
+
+func main() {
+	var from scenario
+	if err := json.NewDecoder(os.Stdin).Decode(&from); err != nil {
+		fmt.Fprintln(os.Stderr, "the input is no case:", err)
+		os.Exit(2)
+	}
+	if text, set := from.Client.Settings["max_redirects"]; set {
+		redirects = text
+	}
+	out := map[string]any{}
+	results := []any{}
+	client, err := x402.New(options(from)...)
+	if err != nil {
+		out["setup_error"], _ = errorOf(err)
+	} else {
+		for _, request := range from.Requests {
+			results = append(results, run(client, request))
+		}
+		client.Close()
+	}
+	out["results"], out["live_handles"] = results, x402.LiveHandles()
+	json.NewEncoder(os.Stdout).Encode(out)
+}

@@ -27,7 +27,6 @@ var without = map[string]string{
 	"x402_response_header":            "http.Header",
 	"x402_response_money":             "PaymentOf has it",
 	"x402_request_cancel":             "contexts, by x402_queue_cancel",
-	"x402_request_body_file":          "an *os.File is an io.Reader",
 	"x402_request_progress":           "an io.Reader that counts",
 	"x402_queue_wait":                 "the descriptor is waited for",
 	"x402_config_log":                 "not offered yet",

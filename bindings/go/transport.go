@@ -28,7 +28,14 @@ type contextKey int
 const (
 	paymentKey contextKey = iota
 	settingsKey
+	fileKey
 )
+
+// WithBodyFile gives a request its body from a file, through its context: never copied, opened again for the paid
+// replay, and known again by its content when the request is repeated. The request's own Body must be nil.
+func WithBodyFile(ctx context.Context, path string) context.Context {
+	return context.WithValue(ctx, fileKey, path)
+}
 
 // WithSetting gives a request a setting of its own, such as "purchase_key", through its context.
 func WithSetting(ctx context.Context, key, value string) context.Context {
@@ -142,7 +149,13 @@ func setHead(request *C.x402_request, req *http.Request) error {
 
 func setBody(request *C.x402_request, req *http.Request, from *source, handle cgo.Handle) error {
 	if req.Body == nil || req.Body == http.NoBody {
-		return nil
+		path, is := req.Context().Value(fileKey).(string)
+		if !is {
+			return nil
+		}
+		return withTexts([]string{path}, func(at []*C.char, e **C.x402_error) C.x402_status {
+			return C.x402_request_body_file(request, at[0], e)
+		})
 	}
 	var e *C.x402_error
 	var status C.x402_status

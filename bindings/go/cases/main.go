@@ -151,17 +151,6 @@ func build(from request) (*http.Request, *reader, error) {
 	if err != nil {
 		return nil, pulled, err
 	}
-	if from.Body != nil && from.Body.File != nil {
-		file, err := os.Open(*from.Body.File)
-		if err != nil {
-			return nil, pulled, err
-		}
-		info, err := file.Stat()
-		if err != nil {
-			return nil, pulled, err
-		}
-		req.Body, req.ContentLength = file, info.Size()
-	}
 	if from.Body != nil && from.Body.Reader != nil {
 		pulled = from.Body.Reader
 		pulled.data = pulled.Content.bytes()
@@ -179,6 +168,9 @@ func build(from request) (*http.Request, *reader, error) {
 	}
 	// A case's redirects are the library's to follow, which this transport leaves to http.Client unless it is told.
 	ctx := x402.WithSetting(req.Context(), "max_redirects", redirects)
+	if from.Body != nil && from.Body.File != nil {
+		ctx = x402.WithBodyFile(ctx, *from.Body.File)
+	}
 	for key, value := range from.Settings {
 		ctx = x402.WithSetting(ctx, key, value)
 	}

@@ -87,8 +87,8 @@ impl Standing {
 /// Whether what `signed` pays is what `asked` wants.
 fn answers(signed: &Offer, asked: &Offer) -> bool {
     signed.network == asked.network
-        && signed.asset.eq_ignore_ascii_case(&asked.asset)
-        && signed.payee.eq_ignore_ascii_case(&asked.payee)
+        && signed.network.is_same_address(&signed.asset, &asked.asset)
+        && signed.network.is_same_address(&signed.payee, &asked.payee)
         && asked.amount <= signed.amount
 }
 

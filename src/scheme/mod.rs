@@ -6,6 +6,7 @@
 
 pub mod evm;
 mod facts;
+pub mod solana;
 
 use crate::error::{Error, Status};
 use crate::money::TransferMethod;
@@ -67,6 +68,7 @@ pub struct Authorization {
 pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
     match offer.network.namespace() {
         "eip155" => evm::payable(offer, wallet),
+        "solana" => solana::payable(offer, wallet),
         family => Err(format!("network is {}, and nothing here can sign for the family {family}", offer.network)),
     }
 }
@@ -76,6 +78,7 @@ pub fn needs(offer: &Offer, _payable: &Payable, _extensions: Option<&RawValue>) 
     match offer.network.namespace() {
         // Whatever an EIP-3009 transfer is made from, its offer says.
         "eip155" => Vec::new(),
+        "solana" => solana::needs(offer),
         _ => Vec::new(),
     }
 }
@@ -90,13 +93,17 @@ pub fn authorize(
 ) -> Result<Authorization, Error> {
     match offer.network.namespace() {
         "eip155" => evm::authorize(offer, payable, wallet, ingredients),
+        "solana" => solana::authorize(offer, payable, wallet, ingredients),
         _ => Err(cannot_sign(&format!("network is {}, which has no signer", offer.network))),
     }
 }
 
 /// Until when a signature of `offer` made at `now_s` is valid, in seconds since 1970: what [`authorize`] will sign.
 pub fn valid_before_s(offer: &Offer, now_s: u64) -> u64 {
-    now_s.saturating_add(offer.max_timeout_s.min(VALIDITY_S_MAX))
+    match offer.network.namespace() {
+        "solana" => solana::valid_before_s(offer, now_s),
+        _ => now_s.saturating_add(offer.max_timeout_s.min(VALIDITY_S_MAX)),
+    }
 }
 
 fn cannot_sign(reason: &str) -> Error {

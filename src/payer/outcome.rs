@@ -9,10 +9,10 @@ use crate::error::{Error, Money, Retry};
 use crate::ledger::{Reservation, TurnedDown};
 use crate::protocol::Receipt;
 
-/// Refusals that precede settlement (x402, error codes of the scheme exact on EVM chains). Not here, because they
-/// may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
-/// simulation, `validAfter` (it passes by itself), and every code that is unknown.
-const REFUSALS_BEFORE_SETTLEMENT: [&str; 14] = [
+/// Refusals that precede settlement (x402, error codes of the scheme exact on EVM chains and on Solana). Not here,
+/// because they may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction,
+/// a failed simulation, `validAfter` (it passes by itself), and every code that is unknown.
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 21] = [
     "invalid_exact_evm_scheme",
     "invalid_exact_evm_network_mismatch",
     "invalid_exact_evm_missing_eip712_domain",
@@ -25,6 +25,13 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 14] = [
     "invalid_exact_evm_insufficient_balance",
     "invalid_exact_evm_payload_authorization_valid_before",
     "invalid_exact_evm_payload_authorization_value_mismatch",
+    "fee_payer_not_managed_by_facilitator",
+    "invalid_exact_svm_payload_missing_fee_payer",
+    "invalid_exact_svm_payload_transaction_could_not_be_decoded",
+    "invalid_exact_svm_payload_no_transfer_instruction",
+    "invalid_exact_svm_payload_mint_mismatch",
+    "invalid_exact_svm_payload_recipient_mismatch",
+    "invalid_exact_svm_payload_amount_mismatch",
     "asset_not_deployed_contract",
     "extension_echo_mismatch",
 ];
@@ -101,7 +108,9 @@ mod tests {
         assert_eq!(turned_down(500, None, listed), TurnedDown::No);
         assert_eq!(turned_down(402, None, None), TurnedDown::Unproven);
         assert_eq!(turned_down(402, Some(&Err("torn".into())), listed), TurnedDown::Unproven);
-        for other in ["invalid_exact_evm_nonce_already_used", "settlement_pending", "invalid_exact_evm_signature "] {
+        let of_solana = ["transaction_simulation_failed", "duplicate_settlement", "transaction_failed"];
+        let others = ["invalid_exact_evm_nonce_already_used", "settlement_pending", "invalid_exact_evm_signature "];
+        for other in others.into_iter().chain(of_solana) {
             assert_eq!(turned_down(402, None, Some(other)), TurnedDown::Unproven, "{other}");
         }
     }

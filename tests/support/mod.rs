@@ -16,10 +16,12 @@ pub mod payment;
 pub mod proxy;
 pub mod scenario;
 pub mod server;
+pub mod solana;
 pub mod state;
 pub mod stream;
 pub mod terms;
 
+#[allow(unused_imports)] // Some tests need no sockets.
 pub use server::Server;
 
 /// The scenario that `paying_server --demo` serves.

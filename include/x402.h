@@ -21,11 +21,12 @@
  *  5. Text out: NUL-terminated UTF-8, owned by the handle it came from, valid until that is freed. Only the texts of
  *     x402_client_quote_json and x402_ledger_..._json are the caller's, to be freed with x402_string_free.
  *  6. free(NULL) is nothing, nor is freeing twice. Handles may be freed in any order; a child keeps its parent alive.
- *  7. wallet, policy, ledger, config, client: any thread. request, response: one thread at a time, else X402_ERROR_BUSY.
- *     x402_request_cancel: any thread, any time. error, payment: any thread may read.
- *  8. Callbacks run on the thread that called in, get `void *userdata`, and return 0 to go on; any other value stops, and
- *     comes back unchanged from x402_error_callback_value. They must return: no longjmp; a C++ exception that leaves one
- *     ends the process.
+ *  7. wallet, policy, ledger, config, client, queue: any thread. request, response: one thread at a time, else
+ *     X402_ERROR_BUSY. x402_request_cancel, x402_queue_cancel: any thread, any time. error, payment: any thread may read.
+ *  8. Callbacks run on the thread that called in; but those of what was given to a QUEUE run on one of the QUEUE'S OWN
+ *     THREADS, one at a time for a request, several at once for several. They get `void *userdata`, and return 0 to go
+ *     on; any other value stops, and comes back unchanged from x402_error_callback_value. They must return: no longjmp; a
+ *     C++ exception that leaves one ends the process.
  *  9. Nothing panics, exits, prints, installs a signal handler or reads the environment unasked. errno is left as it was.
  * 10. Every error and every response says what became of the money (x402_money).
  *
@@ -61,6 +62,13 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * sign_in                 true or false; default "false"
+ *                            where a server offers sign-in-with-x, show it the wallet's address by a
+ *                            signature before paying, in case it was paid before; reused at that origin
+ *                            until it expires, over https or on this machine only
+ *  * builder_code            up to 5 codes separated by commas, each 1 to 32 of a-z, 0-9 and _; empty: none; default empty
+ *                            who built the software that pays: added where a server declares the
+ *                            extension builder-code, for its facilitator to write on the chain
  *    proxy                   http://, socks5:// or socks5h:// URL, empty: none; default empty
  *                            the proxy for every request
  *    proxy_from_env          true or false; default "false"
@@ -89,6 +97,12 @@
  *                            table do not tell
  *    rpc_timeout_ms          milliseconds, 0: none; default "10000"
  *                            how long a node may take for everything that one payment needs
+ *    queue_threads           number from 1; default "256"
+ *                            operations that a queue has under way at once, each on a thread of its own;
+ *                            threads start when needed
+ *    queue_backlog           number; default "4096"
+ *                            operations that a queue takes beyond those, to wait for a thread or for
+ *                            their event to be taken
  *    unix_socket             path, empty: none; default empty
  *                            connect to this socket whatever the URL's host
  *    deny_private_addresses  true or false; default "false"
@@ -108,6 +122,9 @@
 #define X402_VERSION_PATCH 0
 #define X402_ABI_VERSION 0
 
+/* An event to begin with: x402_event event = X402_EVENT_INIT; */
+#define X402_EVENT_INIT { sizeof(x402_event), 0, 0, 0, NULL, NULL, 0 }
+
 /* On Windows, define X402_STATIC before including this to link the static library. */
 #if defined(_WIN32) && !defined(X402_STATIC)
 #define X402_API __declspec(dllimport)
@@ -124,6 +141,21 @@
 #define X402_LENGTH_UNKNOWN UINT64_MAX
 
 /**
+ * A request was sent, or failed: x402_queue_send.
+ */
+#define X402_EVENT_SEND 1
+
+/**
+ * A part of a body was read, or failed: x402_queue_read.
+ */
+#define X402_EVENT_READ 2
+
+/**
+ * For x402_queue_wait: as long as it takes.
+ */
+#define X402_WAIT_FOREVER UINT32_MAX
+
+/**
  * What a call ended with. Families with gaps: 1xx the caller's mistake, 2xx the network, 3xx payment, 4xx limits,
  * 5xx internal. Numbers are never reused; new ones may come, so keep a default branch.
  */
@@ -136,6 +168,11 @@ enum x402_status
      * Done. A response of any HTTP status, 402 included, is X402_OK: look at x402_response_status.
      */
     X402_OK = 0,
+    /**
+     * Not a failure: no event waits (x402_queue_next, x402_queue_wait), or a queue is full (x402_queue_send,
+     * x402_queue_read).
+     */
+    X402_AGAIN = 1,
     /**
      * An argument is NULL, out of range, or not UTF-8.
      */
@@ -173,9 +210,13 @@ enum x402_status
      */
     X402_ERROR_PATTERN = 108,
     /**
-     * The request or response is in use by another call.
+     * The request or response is in use by another call or by a queue; or the token is.
      */
     X402_ERROR_BUSY = 109,
+    /**
+     * The queue was made before fork(), by the parent process; make another in the child.
+     */
+    X402_ERROR_FORKED = 110,
     /**
      * A body callback failed or stopped the call; see x402_error_callback_value.
      */
@@ -209,7 +250,7 @@ enum x402_status
      */
     X402_ERROR_TIMEOUT = 203,
     /**
-     * x402_request_cancel was called.
+     * x402_request_cancel or x402_queue_cancel was called.
      */
     X402_ERROR_CANCELLED = 204,
     /**
@@ -367,12 +408,32 @@ typedef struct x402_payment x402_payment;
 typedef struct x402_policy x402_policy;
 
 /**
- * One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY.
+ * Sends and reads that do not block: given in with a token, taken out as events. Any thread, several at once.
+ *
+ *     x402_queue_send(queue, request, 7, &error);            returns at once
+ *     poll() on x402_queue_fd(queue), or x402_queue_wait     until something completed
+ *     while (x402_queue_next(queue, &event) == X402_OK)      take all of it
+ *         ... event.token == 7, event.response or event.error is yours to free
+ *
+ * The work is done by threads of the queue's own, at most queue_threads of them (a setting of the client), started when
+ * needed and ended when idle for some seconds, with the program's signals blocked. CALLBACKS OF WHAT IS GIVEN TO A QUEUE
+ * RUN ON THESE THREADS (body, rewind, progress, approval, log), several at once, with a stack of 512 KiB. What is beyond
+ * queue_threads waits in order; beyond queue_backlog more, events not taken included, X402_AGAIN.
+ *
+ * A queue belongs to the process that made it: in a child after fork() every function but x402_queue_free answers
+ * X402_ERROR_FORKED.
+ */
+typedef struct x402_queue x402_queue;
+
+/**
+ * One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY, and so does
+ * everyone while a queue has it.
  */
 typedef struct x402_request x402_request;
 
 /**
- * An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY.
+ * An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY. The head
+ * may be looked at by any thread at any time, also while a queue reads the body.
  * Freeing it closes the connection, or hands a fully read one back for the next request.
  */
 typedef struct x402_response x402_response;
@@ -403,7 +464,7 @@ typedef void (*x402_log_fn)(void *userdata, int32_t level, const char *line, siz
  * Gives the next bytes of a request body: fills `buffer` with up to `cap` bytes and sets `*len`; 0 bytes is the end.
  * 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Where a length was declared it is asked
  * once more after the last byte, and must then say 0 bytes: a body that goes on is never sent whole. Runs on the
- * thread that sends. Must not unwind or longjmp.
+ * thread that sends: for x402_queue_send, that is one of the queue's own. Must not unwind or longjmp.
  */
 typedef int32_t (*x402_read_fn)(void *userdata, uint8_t *buffer, size_t cap, size_t *len);
 
@@ -414,7 +475,8 @@ typedef int32_t (*x402_rewind_fn)(void *userdata);
 
 /**
  * Told how far a call has come, in body bytes; a total not known is X402_LENGTH_UNKNOWN. 0 goes on; any other value
- * stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again.
+ * stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again. Runs on the thread that
+ * sends or reads, one of a queue's own if a queue does.
  */
 typedef int32_t (*x402_progress_fn)(void *userdata,
                                     uint64_t sent,
@@ -427,6 +489,43 @@ typedef int32_t (*x402_progress_fn)(void *userdata,
  * X402_ERROR_CALLBACK. Must not unwind or longjmp.
  */
 typedef int32_t (*x402_chunk_fn)(void *userdata, const uint8_t *data, size_t len);
+
+/**
+ * One completed operation. Set `struct_size` to sizeof(x402_event) (or begin with X402_EVENT_INIT) and leave it: a later
+ * library may know more members, and writes no more than it says. The other members are outputs.
+ *
+ * On 64-bit machines it has 48 bytes, the members at 0, 8, 16, 20, 24, 32 and 40, for languages that read bytes.
+ */
+typedef struct {
+    /**
+     * In: the size of this struct, in bytes.
+     */
+    size_t struct_size;
+    /**
+     * The token the operation was given.
+     */
+    uint64_t token;
+    /**
+     * What the operation ended with; what x402_client_send or x402_response_read would have returned.
+     */
+    x402_status status;
+    /**
+     * X402_EVENT_SEND or X402_EVENT_READ; others may come, to be ignored but for freeing.
+     */
+    int32_t kind;
+    /**
+     * Of X402_EVENT_SEND with X402_OK: the response, yours to free with x402_response_free. Otherwise NULL.
+     */
+    x402_response *response;
+    /**
+     * If status is not X402_OK: the error, yours to free with x402_error_free. Otherwise NULL.
+     */
+    x402_error *error;
+    /**
+     * Of X402_EVENT_READ with X402_OK: how many bytes are in the buffer; 0 is the end of the body. Otherwise 0.
+     */
+    size_t len;
+} x402_event;
 
 #ifdef __cplusplus
 extern "C" {
@@ -918,7 +1017,7 @@ X402_API x402_status x402_request_set(x402_request *request,
 X402_API x402_status x402_request_cancel(x402_request *request);
 
 /**
- * Frees a request; while it is being sent, the call goes on. NULL is nothing.
+ * Frees a request; while it is being sent, also by a queue, the call goes on. NULL is nothing.
  */
 X402_API void x402_request_free(x402_request *request);
 
@@ -1017,6 +1116,8 @@ X402_API const x402_payment *x402_response_payment(const x402_response *response
 
 /**
  * Frees a response: closes its connection, or hands a fully read one back for the next request. NULL is nothing.
+ *
+ * A read of it that a queue has under way is cancelled; its event still comes.
  */
 X402_API void x402_response_free(x402_response *response);
 
@@ -1117,6 +1218,103 @@ X402_API x402_status x402_payment_settle(x402_payment *payment,
  * One that was not settled counts as spent: its header may have been sent, and can still be taken.
  */
 X402_API void x402_payment_free(x402_payment *payment);
+
+/**
+ * Makes a queue of a client, which it keeps alive. Free it with x402_queue_free.
+ */
+X402_API x402_status x402_queue_new(x402_client *client, x402_queue **out, x402_error **error);
+
+/**
+ * Sends a request as x402_client_send would, without waiting; an event of kind X402_EVENT_SEND tells the outcome.
+ *
+ * The request is the queue's until that event: X402_ERROR_BUSY for every use but x402_request_cancel and
+ * x402_request_free. It may be freed at once. Its callbacks run on a thread of the queue's, and what they use must stay
+ * valid until the event, or until x402_queue_free returned.
+ *
+ * @param token  any number, to know the event by; free to be used again once that was taken
+ *
+ * Whatever is not X402_OK: nothing was submitted, and no event comes. X402_AGAIN if the queue is full: take events and
+ * try again. X402_ERROR_BUSY if the request or the token is in use.
+ */
+X402_API x402_status x402_queue_send(x402_queue *queue,
+                                     x402_request *request,
+                                     uint64_t token,
+                                     x402_error **error);
+
+/**
+ * Reads the next bytes of a response's body as x402_response_read would, without waiting; an event of kind
+ * X402_EVENT_READ tells the outcome. One read of a response at a time; for the next bytes, submit another.
+ *
+ * The response may come from a queue or not. It is the queue's until the event: X402_ERROR_BUSY for every use but those
+ * of its head and x402_response_free, which cancels the read.
+ *
+ * @param buffer  filled with up to `cap` bytes, at most 64 KiB of them. It is written to by the very call of
+ *                x402_queue_next or x402_queue_wait that hands out the event, at no other time and by no other thread;
+ *                it must stay until then, or until x402_queue_free returned.
+ * @param token   as for x402_queue_send
+ *
+ * Whatever is not X402_OK: nothing was submitted, and no event comes. X402_AGAIN if the queue is full.
+ */
+X402_API x402_status x402_queue_read(x402_queue *queue,
+                                     x402_response *response,
+                                     uint8_t *buffer,
+                                     size_t cap,
+                                     uint64_t token,
+                                     x402_error **error);
+
+/**
+ * A descriptor that is readable while an event waits, and not otherwise: for poll, epoll, asyncio, libuv, a Go runtime.
+ *
+ * Level-triggered; for edge-triggered loops too, if x402_queue_next is called until X402_AGAIN each time. Never read it,
+ * write it or close it (a loop that cannot help reading does no harm if it then takes all events). It ends with the
+ * queue: remove it from the loop before x402_queue_free. The same each time; -1 for a queue that is not alive, or was
+ * made before fork().
+ */
+X402_API int32_t x402_queue_fd(const x402_queue *queue);
+
+/**
+ * Takes an event, if one waits. Events come in the order of completion, exactly one for each operation submitted.
+ *
+ * @param event  see x402_event; on X402_OK, its response and error are yours to free
+ *
+ * X402_AGAIN if none waits. X402_ERROR_ARGUMENT if `event` is NULL or its struct_size too small.
+ */
+X402_API x402_status x402_queue_next(x402_queue *queue,
+                                     x402_event *event);
+
+/**
+ * Takes an event, waiting for one if need be: for programs without an event loop, or a thread of their own for this.
+ *
+ * @param timeout_ms  how long to wait, in milliseconds; 0 is x402_queue_next; X402_WAIT_FOREVER
+ * @param event       as for x402_queue_next
+ *
+ * X402_AGAIN if none came in time. X402_ERROR_HANDLE if another thread frees the queue meanwhile.
+ */
+X402_API x402_status x402_queue_wait(x402_queue *queue,
+                                     uint32_t timeout_ms,
+                                     x402_event *event);
+
+/**
+ * Cancels an operation, from any thread, at any time. Its event still comes, exactly once and soon: with
+ * X402_ERROR_CANCELLED, or with the outcome if that was quicker. A callback of yours that is running must return first.
+ *
+ * It stops this operation alone: the request may be sent again. (A response that x402_client_send gave is stopped
+ * together with its request.) The body of an answer ends with its cancelled read.
+ *
+ * X402_ERROR_ARGUMENT if no operation has that token, because its event was taken already.
+ */
+X402_API x402_status x402_queue_cancel(x402_queue *queue,
+                                       uint64_t token);
+
+/**
+ * Frees a queue: cancels what is under way, waits until it has ended, and drops every event that was not taken, with
+ * its response or error. Afterwards no callback runs for it any more and no buffer is written to. NULL is nothing.
+ *
+ * A callback that does not return holds this up for at most 10 seconds, and is then left to itself; freed from a
+ * callback of its own, the queue does not wait for that one. What was paid stays paid: the budgets know, and a request
+ * with a purchase_key can be sent again. In a child after fork() the parent's queue is let go and nothing else.
+ */
+X402_API void x402_queue_free(x402_queue *queue);
 
 /**
  * Frees a text that x402_client_quote_json or x402_ledger_…_json gave. NULL, or any other pointer, is nothing.

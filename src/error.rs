@@ -14,6 +14,8 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Status {
     Ok = 0,
+    /// No failure: nothing is there yet, or there is no room yet.
+    Again = 1,
     /// An argument is NULL, out of range, or not UTF-8.
     Argument = 100,
     /// A handle is NULL, freed, stale, or of another kind.
@@ -34,6 +36,8 @@ pub enum Status {
     Pattern = 108,
     /// The handle is busy in another call.
     Busy = 109,
+    /// The handle was made by the parent process; a child has none of its threads.
+    Forked = 110,
     /// A body callback failed or stopped the call.
     BodyCallback = 120,
     /// The body ended before, or went on after, the length it was declared with.
@@ -92,6 +96,7 @@ impl Status {
     /// Every status, in numeric order, with the name that the C header gives it.
     pub const ALL: &'static [(Status, &'static str)] = &[
         (Status::Ok, "X402_OK"),
+        (Status::Again, "X402_AGAIN"),
         (Status::Argument, "X402_ERROR_ARGUMENT"),
         (Status::Handle, "X402_ERROR_HANDLE"),
         (Status::Url, "X402_ERROR_URL"),
@@ -102,6 +107,7 @@ impl Status {
         (Status::Amount, "X402_ERROR_AMOUNT"),
         (Status::Pattern, "X402_ERROR_PATTERN"),
         (Status::Busy, "X402_ERROR_BUSY"),
+        (Status::Forked, "X402_ERROR_FORKED"),
         (Status::BodyCallback, "X402_ERROR_BODY_CALLBACK"),
         (Status::BodyLength, "X402_ERROR_BODY_LENGTH"),
         (Status::BodyFile, "X402_ERROR_BODY_FILE"),

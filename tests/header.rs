@@ -12,9 +12,9 @@ use x402::error::Status;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// In the order of a program that uses them: versions and errors, then wallet to payment.
-const NOUNS: [&str; 13] = [
+const NOUNS: [&str; 14] = [
     "status", "version", "error", "wallet", "policy", "ledger", "log", "config", "client", "request", "response",
-    "payment", "text",
+    "payment", "queue", "text",
 ];
 
 fn header_path() -> PathBuf {
@@ -121,7 +121,7 @@ fn numbers_in_the_header_are_those_of_the_library() {
     let shown: Vec<(String, i32)> = text
         .lines()
         .filter_map(|line| line.trim().trim_end_matches(',').split_once(" = "))
-        .filter(|(name, _)| *name == "X402_OK" || name.starts_with("X402_ERROR_"))
+        .filter(|(name, _)| ["X402_OK", "X402_AGAIN"].contains(name) || name.starts_with("X402_ERROR_"))
         .map(|(name, number)| (name.to_owned(), number.parse().expect("a number")))
         .collect();
     let known: Vec<(String, i32)> =
@@ -170,8 +170,9 @@ fn every_function_is_there_and_documented() {
 fn every_function_is_used_rightly_and_wrongly_in_c() {
     let read = |name: &str| std::fs::read_to_string(Path::new(ROOT).join("tests/c").join(name)).expect(name);
     let calls = |text: &str, name: &str| text.contains(&format!("{name}("));
-    let rightly =
-        ["calls.c", "curl_pay.c", "errors.c", "ledger.c", "threads.c", "setup.h", "check.h"].map(read).concat();
+    let rightly = ["calls.c", "curl_pay.c", "errors.c", "ledger.c", "threads.c", "queue.c", "setup.h", "check.h"]
+        .map(read)
+        .concat();
     let wrongly = read("misuse.c");
     // These take nothing that could be wrong.
     let cannot_be_misused = ["x402_version", "x402_abi_version", "x402_live_handles"];

@@ -9,6 +9,7 @@ use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
 use super::settings::{ExpectContinue, Settings};
+use super::sign_in::Visit;
 use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
@@ -26,19 +27,22 @@ use url::Url;
 /// What to do with an answer.
 pub(super) enum Step {
     Return,
+    /// The same request once more.
+    Again,
     Follow(Redirect),
     Pay,
 }
 
 pub(super) struct Call<'a> {
-    inner: &'a Inner,
-    request: &'a mut Request,
-    settings: Cow<'a, Settings>,
+    pub(super) inner: &'a Inner,
+    pub(super) request: &'a mut Request,
+    pub(super) settings: Cow<'a, Settings>,
+    pub(super) visit: Visit,
     named: Url,
-    url: Url,
+    pub(super) url: Url,
     method: String,
-    headers: Vec<Header>,
-    has_body: bool,
+    pub(super) headers: Vec<Header>,
+    pub(super) has_body: bool,
     redirects: u32,
     deadline: Option<Instant>,
     sent: u64,
@@ -78,7 +82,10 @@ impl<'a> Call<'a> {
         request.body.begin(&limits, true)?;
         let deadline = settings.total_timeout.map(|timeout| Instant::now() + timeout);
         let headers = first_headers(request, &settings);
+        let visit =
+            if settings.sign_in { Visit::begin(inner, &request.url, &request.headers) } else { Visit::default() };
         Ok(Call {
+            visit,
             named: request.url.clone(),
             url: request.url.clone(),
             method: request.method.clone(),
@@ -95,11 +102,15 @@ impl<'a> Call<'a> {
 
     /// One request out and one answer in, without a payment.
     pub fn exchange(&mut self) -> Result<Answer, Failure> {
-        let incoming = self.exchange_repeating(None).map_err(|lost| lost.error)?;
+        let signed_in = self.visit.header(&self.url).map(|header| with_header(&self.headers, header));
+        let incoming = self.exchange_repeating(signed_in, false).map_err(|lost| lost.error)?;
         Ok(self.answer(incoming))
     }
 
-    pub fn next_step(&self, answer: &Answer) -> Result<Step, Failure> {
+    pub fn next_step(&mut self, answer: &Answer) -> Result<Step, Failure> {
+        if self.visited(answer) {
+            return Ok(Step::Again);
+        }
         if answer.status == 402 {
             return Ok(Step::Pay);
         }
@@ -149,10 +160,11 @@ impl<'a> Call<'a> {
 
     /// Terms, rules, budgets, signature. The outer error ends the call; the inner one hands the 402 back.
     pub fn authorize(&mut self, held: &Held) -> Result<Result<Authorized, Declined>, Failure> {
-        let challenge = match held.challenge() {
+        let mut challenge = match held.challenge() {
             Ok(challenge) => challenge,
             Err(error) => return Ok(Err(Declined::unreadable(&error))),
         };
+        challenge.add_builder_codes(&self.settings.builder_codes);
         if let Some(name) = self.own_payment_header() {
             let why = format!(
                 "the request carries a {name} header of the caller's already, and the server may yet settle it; remove \
@@ -194,7 +206,7 @@ impl<'a> Call<'a> {
     pub fn present(&mut self, authorized: Authorized) -> Result<Response, Failure> {
         let (name, value) = authorized.header();
         let header = (name.to_ascii_lowercase(), value.as_bytes().to_vec());
-        let outcome = self.exchange_repeating(Some(header));
+        let outcome = self.exchange_repeating(Some(with_payment(&self.headers, header)), true);
         match outcome {
             Ok(incoming) => {
                 let answer = self.answer(incoming);
@@ -283,12 +295,12 @@ impl<'a> Call<'a> {
 
     /// Repeats an exchange where that cannot send a body twice to a server that may have acted on it:
     /// a pooled connection that was dead, a server that reset while the body was on its way, a 417.
-    fn exchange_repeating(&mut self, payment: Option<Header>) -> Result<Incoming, Lost> {
-        let paid_headers = payment.map(|payment| with_payment(&self.headers, payment));
+    /// `headers` go out in place of the call's own.
+    fn exchange_repeating(&mut self, headers: Option<Vec<Header>>, paying: bool) -> Result<Incoming, Lost> {
         let mut again = Again::default();
         let mut repeats = 0;
         loop {
-            let outcome = self.exchange_once(paid_headers.as_deref(), again);
+            let outcome = self.exchange_once(headers.as_deref(), paying, again);
             if repeats >= REPEATS_MAX {
                 return outcome;
             }
@@ -297,7 +309,7 @@ impl<'a> Call<'a> {
                     Again { expect: Some(Expect::Never), ..again }
                 }
                 Ok(_) => return outcome,
-                Err(lost) => match repeat_after(lost, paid_headers.is_some(), again) {
+                Err(lost) => match repeat_after(lost, paying, again) {
                     Some(next) => next,
                     None => return outcome,
                 },
@@ -311,6 +323,14 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Puts the body back to its start, unless it stands there.
+    pub(super) fn rewind_if_begun(&mut self) -> Result<(), Failure> {
+        if self.has_body && self.request.body.position() > 0 {
+            self.request.body.rewind()?;
+        }
+        Ok(())
+    }
+
     /// Whether the body stands at its start again.
     fn rewound(&mut self) -> bool {
         if !self.has_body || self.request.body.position() == 0 {
@@ -319,8 +339,8 @@ impl<'a> Call<'a> {
         !matches!(self.request.body.can_replay(), Replay::No(_)) && self.request.body.rewind().is_ok()
     }
 
-    fn exchange_once(&mut self, paid_headers: Option<&[Header]>, again: Again) -> Result<Incoming, Lost> {
-        let expect = again.expect.unwrap_or_else(|| self.expect(paid_headers.is_some()));
+    fn exchange_once(&mut self, headers: Option<&[Header]>, paying: bool, again: Again) -> Result<Incoming, Lost> {
+        let expect = again.expect.unwrap_or_else(|| self.expect(paying));
         let length = if self.has_body { self.request.body.length() } else { Ok(Some(0)) };
         let length = length.map_err(|error| Lost { error, report: Report::default() })?;
         let send_total = length.unwrap_or(u64::MAX);
@@ -345,7 +365,7 @@ impl<'a> Call<'a> {
         let outcome = self.inner.transport.round_trip(Outgoing {
             method: &self.method,
             url: &self.url,
-            headers: paid_headers.unwrap_or(&self.headers),
+            headers: headers.unwrap_or(&self.headers),
             body,
             expect,
             fresh_connection: again.fresh_connection,
@@ -411,11 +431,12 @@ impl<'a> Call<'a> {
             send_total: self.sent,
             received: 0,
             receive_total: content_length(&headers),
+            cancel: self.request.cancel.clone(),
         };
         Answer { status, headers, body, received }
     }
 
-    fn asker(&self) -> Asker {
+    pub(super) fn asker(&self) -> Asker {
         let redirected = !redirect::same_origin(&self.url, &self.named);
         let asker = self.inner.asker(&self.url, &self.method);
         Asker {
@@ -479,6 +500,12 @@ fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     }
     paid.push(payment);
     paid
+}
+
+fn with_header(headers: &[Header], header: Header) -> Vec<Header> {
+    let mut all = headers.to_vec();
+    all.push(header);
+    all
 }
 
 fn content_length(headers: &[Header]) -> u64 {

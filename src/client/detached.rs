@@ -63,9 +63,10 @@ impl Client {
             );
             return Err(declined(Status::Refused)(Declined::because(why)));
         }
-        let challenge = purchase::terms(headers, body)
+        let mut challenge = purchase::terms(headers, body)
             .map_err(|error| declined(Status::Challenge)(Declined::unreadable(&error)))?;
         let inner = &self.0;
+        challenge.add_builder_codes(&inner.settings.builder_codes);
         // Without the request's body only a name tells which purchase it is.
         let named = identity::named(&inner.settings, &url);
         let identity = Identity { purchase: named.as_ref(), rule: inner.settings.retry_rule };

@@ -101,9 +101,10 @@ impl Read for Fails {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Cancel;
 
     fn received() -> Received {
-        Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total: u64::MAX }
+        Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total: u64::MAX, cancel: Cancel::new() }
     }
 
     fn held(body: Box<dyn Read + Send>) -> Response {

@@ -4,7 +4,10 @@
 //!             ┌──────────────── redirect: next URL, body rewound ───────────────┐
 //!             v                                                                 │
 //!   send ─> exchange ─> 402? ─no─────────────────────────────────> redirect? ───┤
-//!                        │yes                                          no ──> Response
+//!             ^          │yes                                          no ──> Response
+//!             │          v
+//!             └─ may sign in? once, body rewound
+//!                        │no
 //!                        v
 //!                hold the 402 ─> quote ─> rewind ─> reserve ─> sign ─> let the 402 go ─> exchange ─> Response
 //!                        └─── any of these says no ───> Response: the original 402, whole, with the reason
@@ -19,10 +22,12 @@ mod held;
 mod identity;
 mod node;
 mod purchase;
+pub mod queue;
 mod redirect;
 mod request;
 mod response;
 pub mod settings;
+mod sign_in;
 
 use crate::error::Error;
 use crate::ledger::Ledger;
@@ -111,6 +116,7 @@ struct Inner {
     transport: Transport,
     /// For the nodes of chains; made when one is first asked.
     node_transport: OnceCell<Transport>,
+    sign_ins: sign_in::Tokens,
     world: World,
     log: Option<Log>,
 }
@@ -133,8 +139,17 @@ impl Client {
         })?;
         let (wallet, policy) = (config.wallet.clone(), config.policy.clone());
         let ledger = config.ledger.clone().unwrap_or_else(Ledger::in_memory);
-        let (node_transport, log) = (OnceCell::new(), config.log.clone());
-        Ok(Client(Arc::new(Inner { wallet, policy, ledger, settings, transport, node_transport, world, log })))
+        Ok(Client(Arc::new(Inner {
+            wallet,
+            policy,
+            ledger,
+            settings,
+            transport,
+            node_transport: OnceCell::new(),
+            sign_ins: sign_in::Tokens::default(),
+            world,
+            log: config.log.clone(),
+        })))
     }
 
     /// Sends `request`, pays once if it is asked to and may, and returns the answer.
@@ -145,8 +160,12 @@ impl Client {
             match call.next_step(&answer)? {
                 Step::Return => return Ok(call.response(answer)),
                 Step::Follow(redirect) => call.follow(answer, redirect)?,
+                Step::Again => call.rewind_if_begun()?,
                 Step::Pay => {
                     let held = call.hold(answer)?;
+                    if call.signs_in(&held)? {
+                        continue;
+                    }
                     return match call.authorize(&held)? {
                         Ok(authorized) => {
                             drop(held);
@@ -166,6 +185,7 @@ impl Client {
             let answer = call.exchange()?;
             match call.next_step(&answer)? {
                 Step::Follow(redirect) => call.follow(answer, redirect)?,
+                Step::Again => call.rewind_if_begun()?,
                 Step::Return => return Ok(call.free_quote(&answer)),
                 Step::Pay => {
                     let held = call.hold(answer)?;

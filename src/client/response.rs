@@ -7,6 +7,7 @@
 use super::request::{Header, Progress};
 use crate::error::{Error, Money, Retry, Status};
 use crate::payer::Payment;
+use crate::transport::Cancel;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,13 +21,15 @@ pub struct Response {
     pub(super) received: Received,
 }
 
-/// The receiving half of a progress report.
+/// The receiving half of a call: its progress report, and what ends it.
 pub(super) struct Received {
     pub progress: Option<Arc<Mutex<Progress>>>,
     pub sent: u64,
     pub send_total: u64,
     pub received: u64,
     pub receive_total: u64,
+    /// What stops the reading.
+    pub cancel: Cancel,
 }
 
 impl Received {
@@ -122,6 +125,11 @@ impl Response {
         self.with_money(Error::new(Status::ResponseLimit, message))
     }
 
+    /// Stops the reading of this answer, from any thread.
+    pub fn cancel_handle(&self) -> Cancel {
+        self.received.cancel.clone()
+    }
+
     pub fn money(&self) -> Money {
         self.payment.as_ref().map_or(Money::None, Payment::money)
     }
@@ -137,7 +145,7 @@ impl Response {
         self.with_money(error)
     }
 
-    fn with_money(&self, error: Error) -> Error {
+    pub(super) fn with_money(&self, error: Error) -> Error {
         let (money, retry) = match &self.payment {
             None => return error,
             Some(payment) => (payment.money(), payment.retry()),
@@ -158,7 +166,14 @@ mod tests {
     #[test]
     fn a_body_larger_than_asked_for_is_refused_and_still_there() {
         let body: Vec<u8> = (0..300_000).map(|at| (at % 251) as u8).collect();
-        let received = Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total: u64::MAX };
+        let received = Received {
+            progress: None,
+            sent: 0,
+            send_total: 0,
+            received: 0,
+            receive_total: u64::MAX,
+            cancel: Cancel::new(),
+        };
         let mut response = Response {
             status: 200,
             headers: Vec::new(),

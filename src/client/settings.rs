@@ -7,6 +7,7 @@ use super::node::{self, NodeUrl};
 use crate::body::ReplayLimits;
 use crate::error::{Error, Status, printable};
 use crate::ledger::{RetryRule, check_name};
+use crate::protocol::{BUILDER_CODES_MAX, is_builder_code};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ pub const SETTINGS: &[Setting] = &[
     row("replay_dir", "path, empty: the system's", "", true, "where that temporary file lies"),
     row("purchase_key", "1 to 128 printable ASCII characters", "", true, "names what the request buys, once for ever at one origin: a repeat, also after a crash with a ledger file, presents the same payment and never a second"),
     row("retry_policy", "never, same-bytes, proven, or a number", "proven", true, "what a repeat of a purchase may do while its payment's outcome is open: nothing; present the same bytes; also sign anew once the old signature provably cannot settle; or also after any 402, up to so many signatures"),
+    row("sign_in", "true or false", "false", true, "where a server offers sign-in-with-x, show it the wallet's address by a signature before paying, in case it was paid before; reused at that origin until it expires, over https or on this machine only"),
+    row("builder_code", "up to 5 codes separated by commas, each 1 to 32 of a-z, 0-9 and _; empty: none", "", true, "who built the software that pays: added where a server declares the extension builder-code, for its facilitator to write on the chain"),
     row("proxy", "http://, socks5:// or socks5h:// URL, empty: none", "", false, "the proxy for every request"),
     row("proxy_from_env", "true or false", "false", false, "take proxies from http_proxy, https_proxy, all_proxy, no_proxy"),
     row("ca_file", "path of a PEM file, empty: none", "", false, "certificates to trust besides the others"),
@@ -62,6 +65,8 @@ pub const SETTINGS: &[Setting] = &[
     row("evm_rpc", "URL, or eip155:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for the few facts that some EVM offers need before they can be signed; none for EIP-3009"),
     row("solana_rpc", "URL, or solana:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for a blockhash or a mint where the offer and the built-in table do not tell"),
     row("rpc_timeout_ms", "milliseconds, 0: none", "10000", false, "how long a node may take for everything that one payment needs"),
+    row("queue_threads", "number from 1", "256", false, "operations that a queue has under way at once, each on a thread of its own; threads start when needed"),
+    row("queue_backlog", "number", "4096", false, "operations that a queue takes beyond those, to wait for a thread or for their event to be taken"),
     row("unix_socket", "path, empty: none", "", false, "connect to this socket whatever the URL's host"),
     row("deny_private_addresses", "true or false", "false", false, "refuse loopback, private and link-local addresses at each connection"),
 ];
@@ -88,6 +93,8 @@ pub struct Settings {
     pub replay: ReplayLimits,
     pub purchase_key: Option<String>,
     pub retry_rule: RetryRule,
+    pub sign_in: bool,
+    pub builder_codes: Vec<String>,
     pub proxy: Option<Proxy>,
     pub proxy_from_env: bool,
     pub tls: TlsSettings,
@@ -96,6 +103,8 @@ pub struct Settings {
     pub evm_rpc: Vec<NodeUrl>,
     pub solana_rpc: Vec<NodeUrl>,
     pub rpc_timeout: Option<Duration>,
+    pub queue_threads: usize,
+    pub queue_backlog: usize,
     pub unix_socket: Option<PathBuf>,
     pub deny_private_addresses: bool,
 }
@@ -115,6 +124,8 @@ impl Settings {
             replay: ReplayLimits { memory_bytes: 0, disk_bytes: 0, directory: None },
             purchase_key: None,
             retry_rule: RetryRule::Proven,
+            sign_in: false,
+            builder_codes: Vec::new(),
             proxy: None,
             proxy_from_env: false,
             tls: TlsSettings::default(),
@@ -123,6 +134,8 @@ impl Settings {
             evm_rpc: Vec::new(),
             solana_rpc: Vec::new(),
             rpc_timeout: None,
+            queue_threads: 1,
+            queue_backlog: 0,
             unix_socket: None,
             deny_private_addresses: false,
         };
@@ -149,6 +162,8 @@ impl Settings {
             "replay_dir" => self.replay.directory = entry.path(),
             "purchase_key" => self.purchase_key = entry.purchase_key()?,
             "retry_policy" => self.retry_rule = entry.retry_rule()?,
+            "sign_in" => self.sign_in = entry.truth()?,
+            "builder_code" => self.builder_codes = entry.builder_codes()?,
             "proxy" => self.proxy = entry.proxy()?,
             "proxy_from_env" => self.proxy_from_env = entry.truth()?,
             "ca_file" => self.tls.ca_file = entry.path(),
@@ -162,6 +177,8 @@ impl Settings {
             "evm_rpc" => self.evm_rpc = entry.nodes("eip155")?,
             "solana_rpc" => self.solana_rpc = entry.nodes("solana")?,
             "rpc_timeout_ms" => self.rpc_timeout = entry.duration()?,
+            "queue_threads" => self.queue_threads = entry.number_from_1(QUEUE_THREADS_MAX)? as usize,
+            "queue_backlog" => self.queue_backlog = entry.number(QUEUE_BACKLOG_MAX)? as usize,
             "unix_socket" => self.unix_socket = entry.path(),
             "deny_private_addresses" => self.deny_private_addresses = entry.truth()?,
             _ => return Err(unknown(key)),
@@ -193,6 +210,8 @@ impl Settings {
 /// Bounds of settings that count something.
 const REDIRECTS_MAX: u64 = 100;
 const POOL_MAX: u64 = 65_536;
+const QUEUE_THREADS_MAX: u64 = 4096;
+const QUEUE_BACKLOG_MAX: u64 = 1_000_000;
 
 fn unknown(key: &str) -> Error {
     let shown = printable(key);
@@ -217,6 +236,13 @@ impl Entry<'_> {
         let digits = !self.value.is_empty() && self.value.bytes().all(|byte| byte.is_ascii_digit());
         let number = if digits { self.value.parse::<u64>().ok() } else { None };
         number.filter(|number| *number <= max).ok_or_else(|| self.bad(&format!("a whole number from 0 to {max}")))
+    }
+
+    fn number_from_1(&self, max: u64) -> Result<u64, Error> {
+        match self.number(max)? {
+            0 => Err(self.bad(&format!("a whole number from 1 to {max}"))),
+            number => Ok(number),
+        }
     }
 
     fn duration(&self) -> Result<Option<Duration>, Error> {
@@ -266,6 +292,19 @@ impl Entry<'_> {
         RetryRule::parse(self.value).ok_or_else(|| self.bad("never, same-bytes, proven, or a number from 1 to 100"))
     }
 
+    fn builder_codes(&self) -> Result<Vec<String>, Error> {
+        if self.value.is_empty() {
+            return Ok(Vec::new());
+        }
+        let codes: Vec<String> = self.value.split(',').map(str::to_string).collect();
+        if codes.len() > BUILDER_CODES_MAX || !codes.iter().all(|code| is_builder_code(code)) {
+            return Err(self.bad(&format!(
+                "up to {BUILDER_CODES_MAX} codes separated by commas, each 1 to 32 characters of a-z, 0-9 and _"
+            )));
+        }
+        Ok(codes)
+    }
+
     fn proxy(&self) -> Result<Option<Proxy>, Error> {
         if self.value.is_empty() { Ok(None) } else { Proxy::parse(self.value).map(Some) }
     }
@@ -307,6 +346,10 @@ mod tests {
             ("decompress", "yes", "true or false"),
             ("tls_min", "1.1", "1.2 or 1.3"),
             ("user_agent", "a\r\nb", "control characters"),
+            ("queue_threads", "0", "from 1 to 4096"),
+            ("queue_backlog", "lots", "whole number"),
+            ("builder_code", "App", "\"App\""),
+            ("builder_code", "a,b,c,d,e,f", "up to 5"),
         ] {
             let error = settings.set(key, value).unwrap_err();
             assert_eq!(error.status, Status::Setting, "{key}={value}");

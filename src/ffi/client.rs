@@ -22,6 +22,12 @@ pub struct x402_client {
 
 pub struct ClientObject(Client);
 
+impl ClientObject {
+    pub fn client(&self) -> &Client {
+        &self.0
+    }
+}
+
 impl Noun for ClientObject {
     type C = x402_client;
     const KIND: Kind = Kind::Client;

@@ -61,6 +61,11 @@ fn run(error: *mut *mut x402_error, on_defect: Money, body: impl FnOnce() -> Res
     status
 }
 
+/// For threads of the library's own: runs `body`; a panic becomes its message.
+pub fn quietly(body: &mut dyn FnMut()) -> Result<(), String> {
+    caught(body)
+}
+
 /// Runs `body`; a panic becomes its message.
 fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     quieten();

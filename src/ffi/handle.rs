@@ -11,6 +11,7 @@
 use crate::error::{Error, Status};
 use std::any::Any;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -44,6 +45,7 @@ pub enum Kind {
     Response = 7,
     Payment = 8,
     Ledger = 9,
+    Queue = 10,
 }
 
 /// What a handle can name: ties the Rust object to the opaque C type, so that mixing them up does not compile.
@@ -209,25 +211,116 @@ impl<N: Noun> Drop for Lent<N> {
     }
 }
 
-/// State that one thread may use at a time; a second is told so instead of waiting.
-pub struct Exclusive<T>(Mutex<T>);
+/// State that one thread may use at a time; a second is told so instead of waiting. It can be lent to an operation that
+/// outlasts the call: until it comes back, everyone is a second.
+pub struct Exclusive<T>(Arc<Mutex<Place<T>>>);
+
+enum Place<T> {
+    Here(T),
+    Lent,
+    /// The operation it was lent to met a defect in the middle of a change.
+    Lost,
+}
 
 impl<T> Exclusive<T> {
     pub fn new(value: T) -> Self {
-        Exclusive(Mutex::new(value))
+        Exclusive(Arc::new(Mutex::new(Place::Here(value))))
     }
 
-    pub fn take(&self, name: &str) -> Result<MutexGuard<'_, T>, Error> {
-        self.0.try_lock().map_err(|refusal| match refusal {
-            TryLockError::WouldBlock => Error::new(
-                Status::Busy,
-                format!("the {name} is in use by another call; one thread at a time, and not from its own callbacks"),
-            ),
-            TryLockError::Poisoned(_) => Error::new(
-                Status::Panic,
-                format!("an earlier call on this {name} met a defect of the library; free it and make another"),
-            ),
-        })
+    pub fn take(&self, name: &str) -> Result<Taken<'_, T>, Error> {
+        let place = self.0.try_lock().map_err(|refusal| match refusal {
+            TryLockError::WouldBlock => busy(name),
+            TryLockError::Poisoned(_) => lost(name),
+        })?;
+        match &*place {
+            Place::Here(_) => Ok(Taken(place)),
+            Place::Lent => Err(busy(name)),
+            Place::Lost => Err(lost(name)),
+        }
+    }
+
+    /// Takes the value away until the loan is dropped. It then comes back, or ends if its owner is gone.
+    pub fn lend(&self, name: &str) -> Result<Loan<T>, Error> {
+        let mut taken = self.take(name)?;
+        match std::mem::replace(&mut *taken.0, Place::Lent) {
+            Place::Here(value) => Ok(Loan { home: self.0.clone(), value: Some(value) }),
+            _ => Err(busy(name)),
+        }
+    }
+
+    pub fn is_lent(&self) -> bool {
+        self.0.try_lock().is_ok_and(|place| matches!(&*place, Place::Lent))
+    }
+}
+
+fn busy(name: &str) -> Error {
+    let message = format!(
+        "the {name} is in use by another call, or by an operation of a queue; one at a time, and not from its own \
+         callbacks"
+    );
+    Error::new(Status::Busy, message)
+}
+
+fn lost(name: &str) -> Error {
+    let message = format!("an earlier call on this {name} met a defect of the library; free it and make another");
+    Error::new(Status::Panic, message)
+}
+
+/// The value, for the length of one call.
+pub struct Taken<'a, T>(MutexGuard<'a, Place<T>>);
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &*self.0 {
+            Place::Here(value) => value,
+            // Invariant: `take` gives only what is here, and the lock keeps it here.
+            _ => unreachable!("a taken value is here"),
+        }
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut *self.0 {
+            Place::Here(value) => value,
+            // Invariant: as in `deref`.
+            _ => unreachable!("a taken value is here"),
+        }
+    }
+}
+
+/// The value, away from home.
+pub struct Loan<T> {
+    home: Arc<Mutex<Place<T>>>,
+    value: Option<T>,
+}
+
+impl<T> Deref for Loan<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // Invariant: only `drop` takes the value.
+        self.value.as_ref().expect("a loan has its value")
+    }
+}
+
+impl<T> DerefMut for Loan<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // Invariant: only `drop` takes the value.
+        self.value.as_mut().expect("a loan has its value")
+    }
+}
+
+impl<T> Drop for Loan<T> {
+    fn drop(&mut self) {
+        let back = match self.value.take() {
+            Some(value) if !std::thread::panicking() => Place::Here(value),
+            _ => Place::Lost,
+        };
+        // Held by others only while they look whether the value is here.
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = back;
     }
 }
 

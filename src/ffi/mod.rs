@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod log;
 pub mod payment;
 pub mod policy;
+pub mod queue;
 pub mod request;
 pub mod response;
 pub mod status;

@@ -6,14 +6,14 @@ use crate::error::{Error, Status};
 use crate::ffi::callback::{Userdata, go_on, required};
 use crate::ffi::error::x402_error;
 use crate::ffi::guard;
-use crate::ffi::handle::{self, Exclusive, Kind, Noun};
+use crate::ffi::handle::{self, Exclusive, Kind, Loan, Noun, Taken};
 use crate::ffi::status::x402_status;
 use crate::ffi::text::{Output, bytes, text};
 use crate::transport::Cancel;
 use std::ffi::{c_char, c_void};
-use std::sync::MutexGuard;
 
-/// One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY.
+/// One request. One thread at a time, except for x402_request_cancel; a second thread gets X402_ERROR_BUSY, and so does
+/// everyone while a queue has it.
 pub struct x402_request {
     _opaque: [u8; 0],
 }
@@ -24,7 +24,7 @@ pub const X402_LENGTH_UNKNOWN: u64 = u64::MAX;
 /// Gives the next bytes of a request body: fills `buffer` with up to `cap` bytes and sets `*len`; 0 bytes is the end.
 /// 0 goes on; any other value stops the call with X402_ERROR_BODY_CALLBACK. Where a length was declared it is asked
 /// once more after the last byte, and must then say 0 bytes: a body that goes on is never sent whole. Runs on the
-/// thread that sends. Must not unwind or longjmp.
+/// thread that sends: for x402_queue_send, that is one of the queue's own. Must not unwind or longjmp.
 pub type x402_read_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, buffer: *mut u8, cap: usize, len: *mut usize) -> i32>;
 
@@ -32,7 +32,8 @@ pub type x402_read_fn =
 pub type x402_rewind_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void) -> i32>;
 
 /// Told how far a call has come, in body bytes; a total not known is X402_LENGTH_UNKNOWN. 0 goes on; any other value
-/// stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again.
+/// stops the call with X402_ERROR_CALLBACK. `sent` starts again at 0 when the body is sent again. Runs on the thread that
+/// sends or reads, one of a queue's own if a queue does.
 pub type x402_progress_fn = Option<
     unsafe extern "C-unwind" fn(
         userdata: *mut c_void,
@@ -56,8 +57,13 @@ impl Noun for RequestObject {
 }
 
 impl RequestObject {
-    pub fn take(&self) -> Result<MutexGuard<'_, Request>, Error> {
+    pub fn take(&self) -> Result<Taken<'_, Request>, Error> {
         self.request.take(Self::NAME)
+    }
+
+    /// For an operation of a queue: busy for everyone until the loan is dropped.
+    pub fn lend(&self) -> Result<Loan<Request>, Error> {
+        self.request.lend(Self::NAME)
     }
 }
 
@@ -253,7 +259,7 @@ pub unsafe extern "C" fn x402_request_cancel(request: *mut x402_request) -> x402
     })
 }
 
-/// Frees a request; while it is being sent, the call goes on. NULL is nothing.
+/// Frees a request; while it is being sent, also by a queue, the call goes on. NULL is nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_request_free(request: *mut x402_request) {
     guard::get((), || {

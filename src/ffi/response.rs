@@ -8,18 +8,20 @@ use crate::error::{Error, Status};
 use crate::ffi::callback::{go_on, required};
 use crate::ffi::error::x402_error;
 use crate::ffi::guard;
-use crate::ffi::handle::{self, Exclusive, Kind, Lent, Noun};
+use crate::ffi::handle::{self, Exclusive, Kind, Lent, Loan, Noun};
 use crate::ffi::payment::{PaymentObject, x402_payment};
 use crate::ffi::status::{MONEY_UNKNOWN, x402_money, x402_status};
 use crate::ffi::text::{Output, buffer, text};
 use crate::payer::Payment;
+use crate::transport::Cancel;
 use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
 
 /// How much of a body x402_response_each hands over at once, at most.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
-/// An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY.
+/// An answer: head and, for pulling, its body. One thread at a time; a second that reads gets X402_ERROR_BUSY. The head
+/// may be looked at by any thread at any time, also while a queue reads the body.
 /// Freeing it closes the connection, or hands a fully read one back for the next request.
 pub struct x402_response {
     _opaque: [u8; 0],
@@ -31,6 +33,8 @@ pub type x402_chunk_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_voi
 
 pub struct ResponseObject {
     response: Exclusive<Response>,
+    /// Outside of the exclusive part: freeing the response ends a read that a queue has under way.
+    cancel: Cancel,
     status: u16,
     money: x402_money,
     head: Head,
@@ -55,8 +59,14 @@ impl ResponseObject {
             payment: response.payment().cloned(),
             lent_payment: OnceLock::new(),
             body: OnceLock::new(),
+            cancel: response.cancel_handle(),
             response: Exclusive::new(response),
         }
+    }
+
+    /// For an operation of a queue: busy for everyone until the loan is dropped.
+    pub fn lend(&self) -> Result<Loan<Response>, Error> {
+        self.response.lend(Self::NAME)
     }
 
     fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
@@ -300,10 +310,17 @@ pub unsafe extern "C" fn x402_response_payment(response: *const x402_response) -
 }
 
 /// Frees a response: closes its connection, or hands a fully read one back for the next request. NULL is nothing.
+///
+/// A read of it that a queue has under way is cancelled; its event still comes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_response_free(response: *mut x402_response) {
     guard::get((), || {
-        handle::remove::<ResponseObject>(response);
+        if let Ok(object) = handle::get::<ResponseObject>(response) {
+            handle::remove::<ResponseObject>(response);
+            if object.response.is_lent() {
+                object.cancel.cancel();
+            }
+        }
         None
     });
 }

@@ -23,6 +23,9 @@ pub mod header {
     pub enum x402_status {
         /// Done. A response of any HTTP status, 402 included, is X402_OK: look at x402_response_status.
         X402_OK = 0,
+        /// Not a failure: no event waits (x402_queue_next, x402_queue_wait), or a queue is full (x402_queue_send,
+        /// x402_queue_read).
+        X402_AGAIN = 1,
         /// An argument is NULL, out of range, or not UTF-8.
         X402_ERROR_ARGUMENT = 100,
         /// A handle is NULL, freed, stale, or of another kind.
@@ -41,8 +44,10 @@ pub mod header {
         X402_ERROR_AMOUNT = 107,
         /// A pattern of a policy rule is malformed.
         X402_ERROR_PATTERN = 108,
-        /// The request or response is in use by another call.
+        /// The request or response is in use by another call or by a queue; or the token is.
         X402_ERROR_BUSY = 109,
+        /// The queue was made before fork(), by the parent process; make another in the child.
+        X402_ERROR_FORKED = 110,
         /// A body callback failed or stopped the call; see x402_error_callback_value.
         X402_ERROR_BODY_CALLBACK = 120,
         /// The body ended before, or went on after, the length it was declared with.
@@ -60,7 +65,7 @@ pub mod header {
         X402_ERROR_TLS = 202,
         /// A deadline passed.
         X402_ERROR_TIMEOUT = 203,
-        /// x402_request_cancel was called.
+        /// x402_request_cancel or x402_queue_cancel was called.
         X402_ERROR_CANCELLED = 204,
         /// The proxy refused, or could not be spoken to.
         X402_ERROR_PROXY = 205,
@@ -140,7 +145,7 @@ mod tests {
             let shown = unsafe { CStr::from_ptr(x402_status_name(*status as x402_status)) };
             assert_eq!(shown.to_str().unwrap(), *name);
         }
-        for number in [-1, 1, 99, i32::MIN, i32::MAX] {
+        for number in [-1, 2, 99, i32::MIN, i32::MAX] {
             assert_eq!(unsafe { CStr::from_ptr(x402_status_name(number)) }, c"X402_ERROR_?");
         }
     }

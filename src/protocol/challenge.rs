@@ -127,15 +127,31 @@ impl Challenge {
 
     /// Whether the server asks for an id of the payment (extension `payment-identifier`).
     pub fn wants_identifier(&self) -> bool {
-        self.extensions.as_deref().is_some_and(x402::extensions::wants_identifier)
+        self.extensions.as_deref().is_some_and(x402::extensions::identifier::is_wanted)
     }
 
     /// Puts `id` where the extension `payment-identifier` wants it, unless the server put one there itself.
     pub fn identify(&mut self, id: &str) {
         if let Some(extensions) = &self.extensions
-            && let Some(with_id) = x402::extensions::with_identifier(extensions, id)
+            && let Some(with_id) = x402::extensions::identifier::with_id(extensions, id)
         {
             self.extensions = Some(with_id);
+        }
+    }
+
+    /// What the server asks to be signed to know an account again (extension `sign-in-with-x`), if it asks; an error
+    /// is a sentence that begins with the field.
+    pub fn sign_in(&self) -> Option<Result<x402::extensions::sign_in::SignIn, String>> {
+        self.extensions.as_deref().and_then(x402::extensions::sign_in::read)
+    }
+
+    /// Adds the caller's codes where the extension `builder-code` is declared.
+    pub fn add_builder_codes(&mut self, codes: &[String]) {
+        if let Some(extensions) = &self.extensions
+            && !codes.is_empty()
+            && let Some(with_codes) = x402::extensions::builder_code::with_codes(extensions, codes)
+        {
+            self.extensions = Some(with_codes);
         }
     }
 }

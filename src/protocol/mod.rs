@@ -11,6 +11,7 @@ pub mod limits;
 mod receipt;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod wire;
 mod x402;
 
@@ -18,6 +19,8 @@ pub use challenge::{Challenge, ChallengeError, MalformedOffer, Offer};
 pub use credential::Credential;
 pub use limits::CHALLENGE_BODY_BYTES_MAX;
 pub use receipt::{Receipt, ReceiptError};
+pub use x402::extensions::builder_code::{BUILDER_CODES_MAX, is_builder_code};
+pub use x402::extensions::sign_in::{SIGN_IN_HEADER_NAME, SignIn, SignInChain, SignInKind};
 
 /// Request headers that carry a payment, in lower case.
 pub const PAYMENT_HEADER_NAMES: [&str; 2] = ["payment-signature", "x-payment"];

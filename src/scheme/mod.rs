@@ -6,6 +6,7 @@
 
 pub mod evm;
 mod facts;
+mod sign_in;
 pub mod solana;
 
 use crate::error::{Error, Status};
@@ -17,6 +18,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 pub use facts::{Facts, Need};
+pub use sign_in::sign_in;
 
 /// The longest that a signature stays valid. Servers ask for days at times; a signature that can still be
 /// presented next week is a cheque left lying about.

@@ -12,7 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A handle to stop calls with, from any thread. Clones share one state.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<State>);
+pub struct Cancel {
+    own: Arc<State>,
+    /// The handle this one was made from, whose use stops this one's calls too.
+    above: Option<Arc<State>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -36,21 +40,26 @@ impl Cancel {
         Self::default()
     }
 
-    /// Stops every call that uses this handle, now and until [`Cancel::reset`].
+    /// A handle for one call of several: stops that call alone, and is stopped with the others by `self`.
+    pub fn child(&self) -> Self {
+        Cancel { own: Arc::default(), above: Some(self.own.clone()) }
+    }
+
+    /// Stops every call that uses this handle or a child of it, now and until [`Cancel::reset`].
     pub fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::SeqCst);
-        for (_, target) in &self.0.watched().entries {
+        self.own.cancelled.store(true, Ordering::SeqCst);
+        for (_, target) in &self.own.watched().entries {
             target.wake();
         }
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::SeqCst)
+        self.states().any(|state| state.cancelled.load(Ordering::SeqCst))
     }
 
     /// Makes the handle fit for another call. Calls that were stopped stay stopped.
     pub fn reset(&self) {
-        self.0.cancelled.store(false, Ordering::SeqCst);
+        self.own.cancelled.store(false, Ordering::SeqCst);
     }
 
     /// [`Status::Cancelled`] when the handle was used; `doing` says what was going on.
@@ -62,12 +71,14 @@ impl Cancel {
     ///
     /// Fails when the handle was used already: between this check and the registration there is no gap.
     pub(super) fn watch(&self, target: Arc<dyn Wake>, doing: &str) -> Result<Watch, Error> {
-        let mut watched = self.0.watched();
-        self.check(doing)?;
-        let id = watched.next;
-        watched.next += 1;
-        watched.entries.push((id, target));
-        Ok(Watch { state: self.0.clone(), id })
+        Ok(Watch {
+            _own: self.own.watch(target.clone(), doing)?,
+            _above: self.above.as_ref().map(|above| above.watch(target, doing)).transpose()?,
+        })
+    }
+
+    fn states(&self) -> impl Iterator<Item = &Arc<State>> {
+        std::iter::once(&self.own).chain(&self.above)
     }
 }
 
@@ -76,15 +87,32 @@ impl State {
         // A panic elsewhere leaves the list whole: no entry is ever half written.
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn watch(self: &Arc<Self>, target: Arc<dyn Wake>, doing: &str) -> Result<Entry, Error> {
+        let mut watched = self.watched();
+        if self.cancelled.load(Ordering::SeqCst) {
+            return Err(cancelled(doing));
+        }
+        let id = watched.next;
+        watched.next += 1;
+        watched.entries.push((id, target));
+        Ok(Entry { state: self.clone(), id })
+    }
 }
 
 /// A registration; dropping it ends it.
 pub(super) struct Watch {
+    _own: Entry,
+    _above: Option<Entry>,
+}
+
+/// One place in the list of one state.
+struct Entry {
     state: Arc<State>,
     id: u64,
 }
 
-impl Drop for Watch {
+impl Drop for Entry {
     fn drop(&mut self) {
         self.state.watched().entries.retain(|(id, _)| *id != self.id);
     }

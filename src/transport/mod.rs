@@ -28,6 +28,7 @@ mod resolve;
 mod socket;
 mod stream;
 mod target;
+pub mod thread;
 pub mod tls;
 mod wait;
 

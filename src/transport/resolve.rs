@@ -6,12 +6,12 @@
 
 use super::cancel::Wake;
 use super::deadline::{Limits, Phase};
+use super::thread;
 use crate::error::{Error, Status, printable};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 /// More addresses than this of one name are not tried.
@@ -54,8 +54,8 @@ fn start(lookup: Arc<Lookup>, ask: impl FnOnce() -> io::Result<Vec<SocketAddr>> 
         *lookup.result() = Some(result);
         lookup.changed.notify_all();
     };
-    match thread::Builder::new().name("x402-resolve".to_string()).spawn(work) {
-        Ok(_) => Ok(()),
+    match thread::start("x402-resolve", None, work) {
+        Ok(()) => Ok(()),
         Err(cause) => {
             let message = format!("the thread that resolves host names cannot be started: {cause}");
             Err(Error::new(Status::System, message).with_cause(cause))
@@ -136,7 +136,7 @@ mod tests {
             let limits = Limits::new(Deadlines { connect: Some(limit), ..Deadlines::default() }, cancel.clone());
             let (started, has_started) = mpsc::channel();
             let (release, held) = mpsc::channel::<()>();
-            let stopper = thread::spawn(move || {
+            let stopper = std::thread::spawn(move || {
                 has_started.recv().unwrap();
                 let begun = Instant::now();
                 if by_cancel {

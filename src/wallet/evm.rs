@@ -9,7 +9,7 @@ use super::secret::Secret;
 use super::signer::{SignKind, Signer};
 use crate::error::{Error, Status};
 use crate::money::EvmAddress;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, keccak256};
 use secp256k1::{PublicKey, SecretKey};
 use std::fmt;
 use std::sync::Arc;
@@ -109,6 +109,14 @@ impl EvmKey {
             )),
         }
     }
+
+    /// Signs a text for people (EIP-191, `personal_sign`), which no chain takes for a payment. `None` where the key is
+    /// held elsewhere: such a signer is asked for payments alone. Errors are `Status::Sign`.
+    pub fn sign_text(&self, text: &str) -> Option<Result<[u8; 65], Error>> {
+        let Held::Here(secret) = &self.0.held else { return None };
+        let head = format!("\x19Ethereum Signed Message:\n{}", text.len());
+        Some(ecdsa::sign(secret, &keccak256([head.as_bytes(), text.as_bytes()].concat()).0))
+    }
 }
 
 impl fmt::Debug for EvmKey {
@@ -162,7 +170,6 @@ fn address_of_public(public: &PublicKey) -> EvmAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::keccak256;
 
     /// Account 0 of the well-known development mnemonic.
     const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";

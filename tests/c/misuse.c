@@ -5,7 +5,7 @@
 #include "check.h"
 #include "server.h"
 
-enum { ERROR, WALLET, POLICY, CONFIG, CLIENT, REQUEST, RESPONSE, PAYMENT, LEDGER, NOUNS };
+enum { ERROR, WALLET, POLICY, CONFIG, CLIENT, REQUEST, RESPONSE, PAYMENT, LEDGER, QUEUE, NOUNS };
 
 static void *live[NOUNS];
 static void *freed[NOUNS];
@@ -47,6 +47,8 @@ static size_t len_out;
 static x402_client *client_out;
 static x402_response *response_out;
 static x402_payment *payment_out;
+static x402_queue *queue_out;
+static x402_event event_out = X402_EVENT_INIT;
 static uint8_t byte;
 
 typedef x402_status call(void *handle, x402_error **error);
@@ -86,6 +88,11 @@ CALL(request_body_file, x402_request_body_file(handle, "/dev/null", error))
 CALL(request_body_reader, x402_request_body_reader(handle, some_read, NULL, NULL, 0, error))
 CALL(request_progress, x402_request_progress(handle, some_progress, NULL, error))
 CALL(request_set, x402_request_set(handle, "total_timeout_ms", "1000", error))
+CALL(queue_new, x402_queue_new(handle, &queue_out, error))
+CALL(queue_send, x402_queue_send(handle, live[REQUEST], 1, error))
+CALL(queue_send_request, x402_queue_send(live[QUEUE], handle, 1, error))
+CALL(queue_read, x402_queue_read(handle, live[RESPONSE], &byte, 1, 1, error))
+CALL(queue_read_response, x402_queue_read(live[QUEUE], handle, &byte, 1, 1, error))
 CALL(response_header_at, x402_response_header_at(handle, 0, &text_out, &text_out2, &len_out, error))
 CALL(response_read, x402_response_read(handle, &byte, 1, &len_out, error))
 CALL(response_each, x402_response_each(handle, some_chunk, NULL, error))
@@ -129,6 +136,11 @@ static const struct {
     {"request_body_reader", REQUEST, request_body_reader},
     {"request_progress", REQUEST, request_progress},
     {"request_set", REQUEST, request_set},
+    {"queue_new", CLIENT, queue_new},
+    {"queue_send", QUEUE, queue_send},
+    {"queue_send, its request", REQUEST, queue_send_request},
+    {"queue_read", QUEUE, queue_read},
+    {"queue_read, its response", RESPONSE, queue_read_response},
     {"response_header_at", RESPONSE, response_header_at},
     {"response_read", RESPONSE, response_read},
     {"response_each", RESPONSE, response_each},
@@ -163,6 +175,10 @@ GETTER(payment_json, x402_payment_json(handle) == NULL)
 GETTER(payment_money, x402_payment_money(handle) == X402_MONEY_UNKNOWN)
 GETTER(payment_header_name, x402_payment_header_name(handle) == NULL)
 GETTER(payment_header_value, x402_payment_header_value(handle) == NULL)
+GETTER(queue_fd, x402_queue_fd(handle) == -1)
+GETTER(queue_next, x402_queue_next(handle, &event_out) == X402_ERROR_HANDLE && !event_out.response && !event_out.error)
+GETTER(queue_wait, x402_queue_wait(handle, X402_WAIT_FOREVER, &event_out) == X402_ERROR_HANDLE)
+GETTER(queue_cancel, x402_queue_cancel(handle, 1) == X402_ERROR_HANDLE)
 GETTER(request_cancel, x402_request_cancel(handle) == X402_ERROR_HANDLE)
 
 static const struct {
@@ -192,6 +208,10 @@ static const struct {
     {"payment_money", PAYMENT, payment_money},
     {"payment_header_name", PAYMENT, payment_header_name},
     {"payment_header_value", PAYMENT, payment_header_value},
+    {"queue_fd", QUEUE, queue_fd},
+    {"queue_next", QUEUE, queue_next},
+    {"queue_wait", QUEUE, queue_wait},
+    {"queue_cancel", QUEUE, queue_cancel},
     {"request_cancel", REQUEST, request_cancel},
 };
 
@@ -225,6 +245,7 @@ static void poison(void)
     client_out = live[CLIENT];
     response_out = live[RESPONSE];
     payment_out = live[PAYMENT];
+    queue_out = live[QUEUE];
 }
 
 /* Each output is as it was, or cleared: never half an answer. */
@@ -233,7 +254,7 @@ static int outputs_are_clear(void)
     return (!text_out || text_out == POISON) && (!text_out2 || text_out2 == POISON) && (!data_out || data_out == &byte) &&
            (!json_out || json_out == (char *)&byte) && (!len_out || len_out == 77) &&
            (!client_out || client_out == live[CLIENT]) && (!response_out || response_out == live[RESPONSE]) &&
-           (!payment_out || payment_out == live[PAYMENT]);
+           (!payment_out || payment_out == live[PAYMENT]) && (!queue_out || queue_out == live[QUEUE]);
 }
 
 static void wrong_handles_are_refused(void)
@@ -273,6 +294,7 @@ static void free_refuses_what_is_not_its_own(void)
             case REQUEST: x402_request_free(wrong[w]); break;
             case RESPONSE: x402_response_free(wrong[w]); break;
             case PAYMENT: x402_payment_free(wrong[w]); break;
+            case QUEUE: x402_queue_free(wrong[w]); break;
             default: break;
             }
         }
@@ -412,6 +434,29 @@ static void requests_and_responses_refuse(void)
     EXPECT(X402_ERROR_ARGUMENT, x402_response_read_all(response, 1, &data, NULL, &error));
 }
 
+static void queues_refuse(void)
+{
+    x402_error *error = NULL;
+    x402_event event = X402_EVENT_INIT;
+    void *queue = live[QUEUE], *response = live[RESPONSE];
+    const size_t too_small[] = {0, 1, sizeof event - 1};
+    EXPECT(X402_ERROR_ARGUMENT, x402_queue_new(live[CLIENT], NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_queue_read(queue, response, NULL, 1, 1, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_queue_read(queue, response, &byte, 0, 1, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_queue_read(queue, response, NULL, 0, 1, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_queue_read(queue, response, &byte, SIZE_MAX, 1, &error));
+    CHECK(x402_queue_next(queue, NULL) == X402_ERROR_ARGUMENT, "no event");
+    CHECK(x402_queue_wait(queue, X402_WAIT_FOREVER, NULL) == X402_ERROR_ARGUMENT, "no event");
+    for (size_t i = 0; i < sizeof too_small / sizeof *too_small; i++) {
+        event.struct_size = too_small[i], event.token = 77;
+        CHECK(x402_queue_next(queue, &event) == X402_ERROR_ARGUMENT && event.token == 77, "%zu bytes", too_small[i]);
+        CHECK(x402_queue_wait(queue, 0, &event) == X402_ERROR_ARGUMENT && event.token == 77, "%zu bytes", too_small[i]);
+    }
+    CHECK(x402_queue_cancel(queue, 1) == X402_ERROR_ARGUMENT, "nothing was submitted");
+    event.struct_size = sizeof event;
+    CHECK(x402_queue_next(queue, &event) == X402_AGAIN, "nor was it by all that was refused");
+}
+
 #define PAY(names, values, count, body, len)                                                                           \
     x402_client_pay(client, "GET", "https://a/", 402, names, values, count, body, len, &payment, &error)
 
@@ -459,6 +504,7 @@ static void make_all(const server *server, void *made[NOUNS])
     x402_client *client;
     x402_request *request;
     x402_response *response;
+    x402_queue *queue;
     NEED(x402_wallet_new(&wallet, &error));
     NEED(x402_wallet_add_evm_key(wallet, TEST_KEY, &error));
     NEED(x402_policy_new(&policy, &error));
@@ -468,9 +514,10 @@ static void make_all(const server *server, void *made[NOUNS])
     NEED(x402_client_new(config, &client, &error));
     NEED(x402_request_new("POST", server_path(server, "/free-upload"), &request, &error));
     NEED(x402_client_get(client, server_path(server, "/weather"), &response, &error));
+    NEED(x402_queue_new(client, &queue, &error));
     x402_config_set(NULL, NULL, NULL, &error);
     made[ERROR] = error, made[WALLET] = wallet, made[POLICY] = policy, made[CONFIG] = config, made[CLIENT] = client;
-    made[LEDGER] = ledger, made[REQUEST] = request, made[RESPONSE] = response;
+    made[LEDGER] = ledger, made[REQUEST] = request, made[RESPONSE] = response, made[QUEUE] = queue;
     made[PAYMENT] = (void *)(uintptr_t)x402_response_payment(response);
     CHECK(made[PAYMENT] != NULL && made[ERROR] != NULL, "a payment and an error to test with");
 }
@@ -484,6 +531,7 @@ static void free_all(void *made[NOUNS])
     x402_request_free(made[REQUEST]);
     x402_policy_free(made[POLICY]);
     x402_ledger_free(made[LEDGER]);
+    x402_queue_free(made[QUEUE]);
     x402_error_free(made[ERROR]);
 }
 
@@ -501,6 +549,7 @@ int main(void)
     configs_and_clients_refuse();
     requests_and_responses_refuse();
     payments_refuse();
+    queues_refuse();
     SAME_TEXT(x402_status_name(X402_ERROR_HANDLE), "X402_ERROR_HANDLE");
     SAME_TEXT(x402_status_name((x402_status)-5), "X402_ERROR_?");
     free_all(live);

@@ -194,3 +194,20 @@ fn a_version_1_server_is_paid_by_its_body() {
     let (_, value) = receipt(true);
     assert_eq!(payment.settle(200, &[("X-Payment-Response".into(), value)]).unwrap().money(), Money::Paid);
 }
+
+#[test]
+fn builder_codes_go_into_the_payment_where_they_are_declared() {
+    let client = client_with(|config| config.set("builder_code", "my_app,sdk2").unwrap(), |_| {});
+    let declared = json!({"builder-code": {"info": {"a": "app", "s": ["srv"]}}, "other": {"n": 1}});
+    for (extensions, expected) in [
+        (declared, json!({"builder-code": {"info": {"a": "app", "s": ["my_app", "sdk2", "srv"]}}, "other": {"n": 1}})),
+        (json!({"other": {"n": 1}}), json!({"other": {"n": 1}})),
+    ] {
+        let terms =
+            json!({"x402Version": 2, "resource": {"url": URL}, "accepts": [offer("10000")], "extensions": extensions});
+        let paid = pay(&client, &[header("Payment-Required", &terms)]).unwrap();
+        let sent = BASE64.decode(paid.header().unwrap().1).unwrap();
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(sent["extensions"], expected);
+    }
+}

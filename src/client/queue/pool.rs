@@ -1,0 +1,144 @@
+//! The threads of a queue: started when work has none to do it, ended when idle for a while.
+//!
+//! Owns the loop of a thread and what the threads share with the queue. A thread never holds the lock while it works.
+
+use super::bell::Bell;
+use super::books::Books;
+use super::{Catch, Client, Done, Event};
+use crate::error::Error;
+use crate::transport::thread;
+use std::cell::Cell;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a thread waits for work before it ends.
+const IDLE_S: u64 = 5;
+
+/// Room for the deepest call (a TLS handshake, a ledger file, both unoptimised) several times over, and for callbacks.
+/// Only what is used takes memory.
+pub(super) const STACK_BYTES: usize = 512 * 1024;
+
+pub(super) struct Shared<N> {
+    client: Client,
+    catch: Catch,
+    books: Mutex<Books<N>>,
+    /// Something completed, or the queue was closed.
+    pub completed: Condvar,
+    /// A thread ended.
+    pub ended: Condvar,
+    pub bell: Bell,
+}
+
+thread_local! {
+    /// The address of what this thread shares with its queue.
+    static THREAD_OF: Cell<usize> = const { Cell::new(0) };
+}
+
+impl<N: Send + 'static> Shared<N> {
+    pub fn new(client: Client, catch: Catch) -> Result<Self, Error> {
+        let bell = Bell::new()?;
+        let books = Mutex::new(Books::new());
+        Ok(Shared { client, catch, books, completed: Condvar::new(), ended: Condvar::new(), bell })
+    }
+
+    pub fn books(&self) -> MutexGuard<'_, Books<N>> {
+        // Nothing that can panic runs under this lock.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn threads_max(&self) -> usize {
+        self.client.0.settings.queue_threads
+    }
+
+    pub fn outstanding_max(&self) -> usize {
+        self.threads_max() + self.client.0.settings.queue_backlog
+    }
+
+    pub fn take_event(&self, books: &mut Books<N>) -> Option<Event<N>> {
+        let (token, note, done) = books.take()?;
+        if books.rung && !books.has_completed() {
+            books.rung = false;
+            self.bell.silence();
+        }
+        Some(Event { token, note, done })
+    }
+
+    pub fn ring_if_needed(&self, books: &mut Books<N>) {
+        if books.fd_asked_for && !books.rung && books.has_completed() {
+            books.rung = true;
+            self.bell.ring();
+        }
+    }
+
+    /// Makes an outcome an event, unless nobody is left to take it.
+    pub fn complete(&self, token: u64, done: Done) {
+        let mut books = self.books();
+        if books.closed {
+            drop(books);
+            drop(done);
+            return;
+        }
+        books.complete(token, done);
+        self.ring_if_needed(&mut books);
+        self.completed.notify_one();
+    }
+
+    /// One thread's life.
+    fn run(&self) {
+        let seat = Arc::new(Condvar::new());
+        let mut books = self.books();
+        while !books.closed {
+            if let Some((token, work)) = books.begin() {
+                drop(books);
+                self.complete(token, work.run(&self.client, self.catch));
+                books = self.books();
+                continue;
+            }
+            books.idle.push(seat.clone());
+            books = wait_in(&seat, books);
+            // Called away from its place: there is work, or another thread was quicker.
+            if let Some(at) = books.idle.iter().position(|idle| Arc::ptr_eq(idle, &seat)) {
+                books.idle.remove(at);
+                break;
+            }
+        }
+        books.threads -= 1;
+        self.ended.notify_all();
+    }
+}
+
+/// Waits until called, or for as long as an idle thread waits.
+fn wait_in<'a, N>(seat: &Arc<Condvar>, books: MutexGuard<'a, Books<N>>) -> MutexGuard<'a, Books<N>> {
+    let is_idle = |books: &mut Books<N>| books.idle.iter().any(|idle| Arc::ptr_eq(idle, seat));
+    let waited = seat.wait_timeout_while(books, Duration::from_secs(IDLE_S), is_idle);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Waits for a change, or until a moment; the caller looks himself which it was.
+pub(super) fn wait_on<'a, N>(
+    change: &Condvar,
+    books: MutexGuard<'a, Books<N>>,
+    until: Option<Instant>,
+) -> MutexGuard<'a, Books<N>> {
+    match until {
+        None => change.wait(books).unwrap_or_else(PoisonError::into_inner),
+        Some(until) => {
+            let left = until.saturating_duration_since(Instant::now());
+            change.wait_timeout(books, left).unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
+}
+
+/// Starts a thread that the books count already.
+pub(super) fn start_thread<N: Send + 'static>(shared: &Arc<Shared<N>>) -> std::io::Result<()> {
+    let own = shared.clone();
+    thread::start("x402-queue", Some(STACK_BYTES), move || {
+        THREAD_OF.set(Arc::as_ptr(&own).addr());
+        own.run();
+    })
+}
+
+/// Whether the calling thread is one of that queue's: a callback of the caller's runs on it.
+pub(super) fn is_thread_of<N>(shared: &Arc<Shared<N>>) -> bool {
+    THREAD_OF.get() == Arc::as_ptr(shared).addr()
+}

@@ -39,6 +39,9 @@
  *                            the longest time without a byte in either direction
  *  * total_timeout_ms        milliseconds, 0: none; default "0"
  *                            the whole call, payment and reading of the answer included
+ *  * sign_timeout_ms         milliseconds, 0: none; default "300000"
+ *                            from the terms to the signature: approve callback and signer; they are not
+ *                            interrupted, and what comes later is refused
  *  * max_redirects           number, 0: hand 3xx to the caller; default "10"
  *                            redirects followed before the call fails
  *  * user_agent              text, empty: none; default "libx402/0.1.0"
@@ -445,7 +448,8 @@ typedef struct x402_wallet x402_wallet;
 
 /**
  * Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
- * original 402. Runs on the thread that called in; must not unwind or longjmp.
+ * original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
+ * total_timeout_ms allow refuses too. Must not unwind or longjmp.
  *
  * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
  * @param len         its length without the NUL
@@ -663,7 +667,9 @@ X402_API x402_status x402_policy_max_per_payment(x402_policy *policy,
  * Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
  * the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
  *
- * @param scope     "all"; or "host" or "payee": the amount is for each of them apart
+ * @param scope     "all"; or "purchase", "host" or "payee": the amount is for each of them apart. A purchase is all its
+ *                  signatures together, where retry_policy lets it have more than one; one without a purchase_key ends
+ *                  once it is paid or can no longer settle
  * @param window_s  seconds the spending is summed over; 0: for ever
  * @param amount    "5.00 USD", or atomic units with the asset; see x402_policy
  *
@@ -887,7 +893,7 @@ X402_API x402_status x402_client_send(x402_client *client,
 
 /**
  * Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
- * would make of it.
+ * would make of it: each offer with its price, and with the verdict of each rule, wallet and budgets included.
  *
  * @param json  set to a JSON object; free it with x402_string_free
  */

@@ -260,28 +260,33 @@ pub fn printable(text: &str) -> String {
 }
 
 /// As [`printable`], for what a server says of a payment: some repeat the call that failed, its signature included,
-/// and that signature may still be good. Long runs of hexadecimal digits are cut to their first eight.
+/// and that signature may still be good. Long runs of hexadecimal or base64 digits are cut to their first eight.
 pub fn printable_claim(text: &str) -> String {
-    const HEX_DIGITS_SHOWN: usize = 8;
     const HEX_DIGITS_MAX: usize = 40;
+    const BASE64_DIGITS_MAX: usize = 64;
+    let text = without_runs(text, |c| c.is_ascii_hexdigit(), HEX_DIGITS_MAX);
+    printable(&without_runs(&text, |c| c.is_ascii_alphanumeric() || "+/-_=".contains(c), BASE64_DIGITS_MAX))
+}
+
+/// `text` with every run of more than `most` digits cut short.
+fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> String {
+    const DIGITS_SHOWN: usize = 8;
     let mut out = String::new();
     let mut run = String::new();
-    for c in text.chars().chain(std::iter::once('\0')) {
-        if c.is_ascii_hexdigit() {
+    for c in text.chars().map(Some).chain(std::iter::once(None)) {
+        if let Some(c) = c.filter(|c| is_digit(*c)) {
             run.push(c);
             continue;
         }
-        if run.len() > HEX_DIGITS_MAX {
-            run.truncate(HEX_DIGITS_SHOWN);
+        if run.len() > most {
+            run.truncate(DIGITS_SHOWN);
             run.push('…');
         }
         out.push_str(&run);
         run.clear();
-        if c != '\0' {
-            out.push(c);
-        }
+        out.extend(c);
     }
-    printable(&out)
+    out
 }
 
 /// The same JSON with every character that [`printable`] would replace written as an escape: serde leaves DEL, the C1
@@ -329,5 +334,7 @@ mod tests {
         assert_eq!(shown, format!("from {address} r 0x9c0f49cd…"));
         assert_eq!(printable_claim(r), "9c0f49cd…");
         assert_eq!(printable_claim("fed"), "fed");
+        let base64 = "yp".repeat(44);
+        assert_eq!(printable_claim(&format!("\"{base64}\" is used")), "\"ypypypyp…\" is used");
     }
 }

@@ -1,7 +1,7 @@
 //! Every case of `tests/cases`, through every driver there is.
 //!
-//! The C driver joins where the environment names it: `X402_C_DRIVER=path`. `X402_CASE=text` runs only the
-//! cases whose name holds the text.
+//! Drivers in other languages join where the environment names them: `X402_DRIVERS="name=command;..."`.
+//! `X402_CASE=text` runs only the cases whose name holds the text.
 
 #[path = "support/case.rs"]
 mod case;
@@ -15,7 +15,7 @@ mod rust_driver;
 mod support;
 
 use case::{Case, driver_input, load_all, requests};
-use driver::{Driver, ProcessDriver};
+use driver::{Driver, drivers_of_environment};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -45,7 +45,8 @@ fn run(case: &Case, driver: &dyn Driver) -> Vec<String> {
     check::check(&server.expand(&case.value), &result, &seen)
 }
 
-fn run_all(driver: &dyn Driver) {
+/// Every case through one driver; the problems of those that failed.
+fn run_all(name: &str, driver: &dyn Driver) -> Vec<String> {
     let only = std::env::var("X402_CASE").unwrap_or_default();
     let waiting: VecDeque<Case> = load_all().into_iter().filter(|case| case.name.contains(&only)).collect();
     assert!(!waiting.is_empty(), "no case is called {only:?}");
@@ -57,7 +58,8 @@ fn run_all(driver: &dyn Driver) {
                 while let Some(case) = { waiting.lock().unwrap().pop_front() } {
                     let problems = run(&case, driver);
                     if !problems.is_empty() {
-                        failures.lock().unwrap().push(format!("{}:\n    {}", case.name, problems.join("\n    ")));
+                        let problems = problems.join("\n    ");
+                        failures.lock().unwrap().push(format!("{name}: {}:\n    {problems}", case.name));
                     }
                 }
             });
@@ -65,6 +67,10 @@ fn run_all(driver: &dyn Driver) {
     });
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
+    failures
+}
+
+fn none_failed(failures: Vec<String>) {
     assert!(failures.is_empty(), "{} cases failed\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -108,13 +114,27 @@ fn no_case_passes_with_nothing_done() {
 
 #[test]
 fn the_rust_client_passes_every_case() {
-    run_all(&rust_driver::RustDriver);
+    none_failed(run_all("rust", &rust_driver::RustDriver));
 }
 
+/// Set by the build that makes a driver; without any there is nothing to run here.
 #[test]
-fn the_c_driver_passes_every_case() {
-    // Set by the build that makes the driver; without it there is nothing to run here.
-    if let Some(program) = std::env::var_os("X402_C_DRIVER") {
-        run_all(&ProcessDriver { program: program.into() });
+fn every_driver_passes_every_case() {
+    none_failed(drivers_of_environment().iter().flat_map(|driver| run_all(&driver.name, driver)).collect());
+}
+
+/// A list that is read wrongly would leave a language untested and say nothing.
+#[test]
+fn the_list_of_drivers_is_read_whole_or_refused() {
+    let names = |list: &str| -> Result<Vec<String>, String> {
+        Ok(driver::parse_drivers(list)?
+            .into_iter()
+            .map(|driver| format!("{}>{}", driver.name, driver.command))
+            .collect())
+    };
+    assert_eq!(names("c=/a b").unwrap(), ["c>/a b"]);
+    assert_eq!(names(" c = a;\n go=env X=1 b ;").unwrap(), ["c>a", "go>env X=1 b"]);
+    for wrong in ["", " ; ", "c", "c=", "=a", "c=a;go", "c=a;c=b"] {
+        assert!(names(wrong).is_err(), "{wrong:?}");
     }
 }

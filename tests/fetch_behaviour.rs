@@ -14,7 +14,7 @@ mod rust_driver;
 mod support;
 
 use case::{Case, driver_input};
-use driver::{Driver, ProcessDriver};
+use driver::{Driver, drivers_of_environment};
 use serde_json::{Value, json};
 use support::Server;
 use support::exchange::sha256;
@@ -190,10 +190,11 @@ fn the_rust_client_behaves_as_recorded_or_safer() {
     run_all(&rust_driver::RustDriver);
 }
 
+/// Set by the build that makes a driver; without any there is nothing to run here.
 #[test]
-fn the_c_client_behaves_as_recorded_or_safer() {
-    // Set by the build that makes the driver; without it there is nothing to run here.
-    if let Some(program) = std::env::var_os("X402_C_DRIVER") {
-        run_all(&ProcessDriver { program: program.into() });
+fn every_driver_behaves_as_recorded_or_safer() {
+    for driver in drivers_of_environment() {
+        eprintln!("driver {}", driver.name);
+        run_all(&driver);
     }
 }

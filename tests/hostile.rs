@@ -8,6 +8,8 @@
 mod case;
 #[path = "support/check.rs"]
 mod check;
+#[path = "hostile/dies.rs"]
+mod dies;
 #[allow(dead_code)] // Driver programs run the same cases elsewhere.
 #[path = "support/driver.rs"]
 mod driver;

@@ -14,6 +14,7 @@ use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
+use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity};
 use crate::policy::Asker;
 use crate::protocol::PAYMENT_HEADER_NAMES;
@@ -50,6 +51,9 @@ pub(super) struct Call<'a> {
 
 /// A body of this size or more waits for the server's word before it is sent (libcurl's threshold).
 const EXPECT_BODY_BYTES_MIN: u64 = 1024 * 1024;
+
+/// Answers of this status and above are faults of the server's: what was paid for is not in them.
+const SERVER_FAULT_STATUS_MIN: u16 = 500;
 
 /// How often one exchange may be repeated because it failed in transit.
 const REPEATS_MAX: u32 = 2;
@@ -177,11 +181,11 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
-        let body = if self.has_body { Some(&self.request.body) } else { None };
-        let purchase = identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)?;
+        let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let inner = self.inner;
-        let next = payer::next(challenge, &self.asker(), identity, &inner.means());
+        let means = inner.means(&self.settings, self.deadline);
+        let next = payer::next(challenge, &self.asker(), identity, &means);
         let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
         let claim = match next {
             Ok(next) => {
@@ -189,7 +193,7 @@ impl<'a> Call<'a> {
                 if self.has_body {
                     self.request.body.rewind_final()?;
                 }
-                next.claim(identity, &inner.means())
+                next.claim(identity, &means)
             }
             Err(declined) => Err(declined),
         };
@@ -232,22 +236,26 @@ impl<'a> Call<'a> {
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
         let status = answer.status;
         if !purchase::may_hold_terms(status) {
-            let payment = purchase::answered(authorized, status, &answer.headers, None);
+            let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
             let mut response = self.response(answer);
             response.payment = Some(payment);
+            response.delivery = delivery;
+            if status >= SERVER_FAULT_STATUS_MIN {
+                response.broke_off();
+            }
             return Ok(response);
         }
         let headers = answer.headers.clone();
         let held = match Held::read(answer, self.shown_url()) {
             Ok(held) => held,
             Err(error) => {
-                let payment = purchase::answered(authorized, status, &headers, None);
+                let (payment, _) = purchase::answered(authorized, status, &headers, None);
                 let error = error.with_money(payment.money(), payment.retry());
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
         let said = purchase::said(held.challenge());
-        let payment = purchase::answered(authorized, status, &headers, said.as_deref());
+        let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok(held.into_response(payment))
     }
 
@@ -268,14 +276,20 @@ impl<'a> Call<'a> {
             url: self.shown_url(),
             body: Some(answer.body),
             payment: None,
+            delivery: None,
             received: answer.received,
         }
     }
 
     /// The verdicts over a held 402, as JSON.
-    pub fn quote(&self, held: &Held) -> String {
-        match held.challenge() {
-            Ok(challenge) => payer::quote_json(&challenge, &self.asker(), &self.inner.means()),
+    pub fn quote(&self, held: &Held) -> Result<String, Failure> {
+        Ok(match held.challenge() {
+            Ok(challenge) => {
+                let purchase = self.purchase()?;
+                let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
+                let means = self.inner.means(&self.settings, self.deadline);
+                payer::quote_json(&challenge, &self.asker(), identity, &means)
+            }
             Err(error) => {
                 let body = serde_json::json!({
                     "status": 402, "url": self.shown_url(), "money": "none", "chosen": null, "offers": [],
@@ -283,7 +297,12 @@ impl<'a> Call<'a> {
                 });
                 body.to_string()
             }
-        }
+        })
+    }
+
+    fn purchase(&self) -> Result<Option<Purchase>, Error> {
+        let body = if self.has_body { Some(&self.request.body) } else { None };
+        identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)
     }
 
     /// The quote of an answer that asks for nothing.
@@ -299,8 +318,17 @@ impl<'a> Call<'a> {
     fn exchange_repeating(&mut self, headers: Option<Vec<Header>>, paying: bool) -> Result<Incoming, Lost> {
         let mut again = Again::default();
         let mut repeats = 0;
+        let mut sent_before = false;
         loop {
-            let outcome = self.exchange_once(headers.as_deref(), paying, again);
+            let mut outcome = self.exchange_once(headers.as_deref(), paying, again);
+            match &mut outcome {
+                // That nothing was sent must be true of the whole call: an earlier exchange may have paid.
+                Err(lost) => {
+                    lost.report.request_sent_any |= sent_before;
+                    sent_before = lost.report.request_sent_any;
+                }
+                Ok(_) => sent_before = true,
+            }
             if repeats >= REPEATS_MAX {
                 return outcome;
             }

@@ -70,7 +70,7 @@ impl Client {
         // Without the request's body only a name tells which purchase it is.
         let named = identity::named(&inner.settings, &url);
         let identity = Identity { purchase: named.as_ref(), rule: inner.settings.retry_rule };
-        let (asker, means) = (inner.asker(&url, &method), inner.means());
+        let (asker, means) = (inner.asker(&url, &method), inner.means(&inner.settings, None));
         let authorized = payer::next(challenge, &asker, identity, &means)
             .and_then(|next| inner.inform(next, &inner.settings, None, &Cancel::default()))
             .and_then(|next| next.claim(identity, &means))
@@ -121,7 +121,8 @@ impl Detached {
         // Without the body: the version 1 servers that put their word there are heard by their receipt.
         let terms = purchase::may_hold_terms(status).then(|| purchase::terms(headers, &[]));
         let said = terms.and_then(purchase::said);
-        self.payment = purchase::answered(authorized, status, headers, said.as_deref());
+        // His client has the answer's body; what becomes of that is out of sight.
+        (self.payment, _) = purchase::answered(authorized, status, headers, said.as_deref());
         self.inner.log(3, || format!("{} answered {status} to the payment", purchase::logged_url(&self.url)));
         Ok(&self.payment)
     }

@@ -81,6 +81,7 @@ impl Held {
             url: self.url,
             body: Some(body),
             payment: Some(payment),
+            delivery: None,
             received: self.received,
         }
     }

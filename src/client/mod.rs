@@ -35,11 +35,12 @@ use crate::payer::{Means, Payment};
 use crate::policy::Policy;
 use crate::transport::{self, Transport};
 use crate::wallet::Wallet;
-use crate::world::World;
+use crate::world::{Deadline, World};
 use call::{Call, Step};
 use once_cell::sync::OnceCell;
 use settings::Settings;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use detached::Detached;
 pub use request::{Header, Progress, Request};
@@ -189,7 +190,7 @@ impl Client {
                 Step::Return => return Ok(call.free_quote(&answer)),
                 Step::Pay => {
                     let held = call.hold(answer)?;
-                    return Ok(call.quote(&held));
+                    return call.quote(&held);
                 }
             }
         }
@@ -197,8 +198,11 @@ impl Client {
 }
 
 impl Inner {
-    fn means(&self) -> Means<'_> {
-        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world }
+    /// What a decision that begins now is made with.
+    fn means(&self, settings: &Settings, total: Option<Instant>) -> Means<'_> {
+        let signing = Deadline::after(settings.sign_timeout, "sign_timeout_ms");
+        let deadline = signing.or_sooner(Deadline::at(total, "total_timeout_ms"));
+        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world, deadline }
     }
 
     fn log(&self, level: i32, line: impl FnOnce() -> String) {

@@ -8,7 +8,7 @@ use super::redirect;
 use super::request::Header;
 use super::response::first_header;
 use crate::error::printable;
-use crate::payer::{Authorized, Claim, Declined, Payment};
+use crate::payer::{Authorized, Claim, Declined, Delivery, Payment};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, Receipt};
 use std::borrow::Cow;
@@ -57,15 +57,21 @@ pub(super) fn terms(headers: &[Header], body: &[u8]) -> Result<Challenge, Challe
 }
 
 /// What the answer to a payment says of it: its head, and the server's word in the terms of a 402.
-pub(super) fn answered(authorized: Authorized, status: u16, headers: &[Header], said: Option<&str>) -> Payment {
+pub(super) fn answered(
+    authorized: Authorized,
+    status: u16,
+    headers: &[Header],
+    said: Option<&str>,
+) -> (Payment, Option<Delivery>) {
     let [receipt, receipt_v1] = RECEIPT_HEADER_NAMES.map(|name| first_header(headers, name));
     let receipt = Receipt::parse(receipt, receipt_v1);
     let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
-    let payment = authorized.send().answered(status, receipt, said);
-    match said {
+    let (payment, delivery) = authorized.send().answered_with(status, receipt, said);
+    let payment = match said {
         Some(said) => payment.with_server_error(said),
         None => payment,
-    }
+    };
+    (payment, delivery)
 }
 
 /// Whether an answer of this status may hold terms once more, with the server's word on the payment in them.

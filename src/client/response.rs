@@ -5,8 +5,8 @@
 //! the connection be used again.
 
 use super::request::{Header, Progress};
-use crate::error::{Error, Money, Retry, Status};
-use crate::payer::Payment;
+use crate::error::{Error, Money, Status};
+use crate::payer::{Delivery, Payment};
 use crate::transport::Cancel;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,8 @@ pub struct Response {
     pub(super) url: String,
     pub(super) body: Option<Box<dyn Read + Send>>,
     pub(super) payment: Option<Payment>,
+    /// Until the body was read, or let go.
+    pub(super) delivery: Option<Delivery>,
     pub(super) received: Received,
 }
 
@@ -76,7 +78,7 @@ impl Response {
         }
         match body.read(buffer) {
             Ok(0) => {
-                self.body = None;
+                (self.body, self.delivery) = (None, None);
                 Ok(0)
             }
             Ok(count) => {
@@ -86,6 +88,9 @@ impl Response {
             }
             Err(error) => {
                 let error = Error::from_io(error, Status::ConnectionLost, "the answer could not be read to its end");
+                if error.status != Status::Cancelled {
+                    self.broke_off();
+                }
                 Err(self.failed(error))
             }
         }
@@ -139,6 +144,14 @@ impl Response {
         self.payment.as_ref()
     }
 
+    /// What was paid for did not arrive: a repeat of the purchase asks for it with the same payment.
+    pub(super) fn broke_off(&mut self) {
+        // Best effort: where it cannot be recorded the purchase is over, and the error says paid.
+        if let Some(Ok(true)) = self.delivery.take().map(Delivery::broke_off) {
+            self.payment = self.payment.take().map(Payment::broke_off);
+        }
+    }
+
     /// Closes the connection under a failed read and tells where the money is.
     fn failed(&mut self, error: Error) -> Error {
         self.body = None;
@@ -150,7 +163,6 @@ impl Response {
             None => return error,
             Some(payment) => (payment.money(), payment.retry()),
         };
-        let retry = if money == Money::Paid { Retry::Never } else { retry };
         error.with_money(money, retry)
     }
 }
@@ -180,6 +192,7 @@ mod tests {
             url: String::new(),
             body: Some(Box::new(Cursor::new(body.clone()))),
             payment: None,
+            delivery: None,
             received,
         };
         assert_eq!(response.read_all(299_999).unwrap_err().status, Status::ResponseLimit);

@@ -150,7 +150,7 @@ fn send(client: &Client, request: &mut Request, out: Output<*mut x402_response>)
 }
 
 /// Asks what a request would cost, and never pays: sends it, reads the 402 if one comes, and says what the policy
-/// would make of it.
+/// would make of it: each offer with its price, and with the verdict of each rule, wallet and budgets included.
 ///
 /// @param json  set to a JSON object; free it with x402_string_free
 #[unsafe(no_mangle)]

@@ -20,7 +20,8 @@ pub struct x402_policy {
 }
 
 /// Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
-/// original 402. Runs on the thread that called in; must not unwind or longjmp.
+/// original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
+/// total_timeout_ms allow refuses too. Must not unwind or longjmp.
 ///
 /// @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
 /// @param len         its length without the NUL
@@ -82,7 +83,9 @@ pub unsafe extern "C" fn x402_policy_max_per_payment(
 /// Sets how much may be spent in all within a time. Several budgets hold at once, and each must allow a payment; one of
 /// the same scope, window and units as an earlier one replaces it. A new policy has ("all", 0, "10.00 USD").
 ///
-/// @param scope     "all"; or "host" or "payee": the amount is for each of them apart
+/// @param scope     "all"; or "purchase", "host" or "payee": the amount is for each of them apart. A purchase is all its
+///                  signatures together, where retry_policy lets it have more than one; one without a purchase_key ends
+///                  once it is paid or can no longer settle
 /// @param window_s  seconds the spending is summed over; 0: for ever
 /// @param amount    "5.00 USD", or atomic units with the asset; see x402_policy
 ///
@@ -107,7 +110,9 @@ pub unsafe extern "C" fn x402_policy_budget(
 /// Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
 ///
 /// @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
-///                 plain http, which otherwise only loopback may
+///                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+///                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
+///                 signed maximum counts, because a receipt is the server's claim
 /// @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
 ///                 ("*.example.com": every name below it)
 ///

@@ -11,10 +11,22 @@ use crate::money::{Amount, Budget, Price, Scope, Usd, known_asset};
 /// Why an amount is not reserved.
 #[derive(Debug)]
 pub enum Denied {
-    /// One sentence without its full stop: a budget, or the purchase's earlier authorization.
+    /// One sentence without its full stop: a budget.
     Refused(String),
+    /// The purchase's earlier signature stands in the way.
+    Stands(Box<Stood>),
     /// The ledger itself failed; nothing was written, nothing may be signed.
     Failed(Error),
+}
+
+/// A signature that is not presented again, and until it is void keeps another from being made.
+#[derive(Clone, Debug)]
+pub struct Stood {
+    /// One sentence without its full stop.
+    pub reason: String,
+    pub entry: u64,
+    /// What may settle yet, in atomic units and where it can be told in dollars; `None` if it is paid.
+    pub at_risk: Option<(Amount, Option<Usd>)>,
 }
 
 impl From<Error> for Denied {

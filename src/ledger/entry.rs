@@ -5,6 +5,7 @@
 //! the very same bytes, and a ledger that is copied or read by a stranger holds nothing that can be presented
 //! without the key.
 
+use super::purchase::Purchase;
 use crate::error::printable;
 use crate::money::{Amount, KnownAsset, Network, Scope, known_asset};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub struct Intent {
     pub network: Network,
     pub asset: String,
     pub amount: Amount,
+    /// Without one, nothing is presented again and every signature is a new purchase.
+    pub purchase: Option<Purchase>,
     /// Seconds since 1970.
     pub now_s: u64,
 }
@@ -27,6 +30,7 @@ impl Intent {
     pub(super) fn key(&self, scope: Scope) -> String {
         match scope {
             Scope::All => String::new(),
+            Scope::Purchase => self.purchase.as_ref().map_or_else(String::new, |purchase| purchase.id.clone()),
             Scope::Host => self.host.to_ascii_lowercase(),
             Scope::Payee => format!("{}:{}", self.network, self.network.filed_address(&self.payee)),
         }
@@ -142,15 +146,24 @@ pub(super) struct Entry {
     pub payee: String,
     pub unit: String,
     pub amount: Amount,
+    /// What of it counts.
+    pub counted: Amount,
     pub purchase: Option<String>,
     pub named: bool,
     pub refusal: TurnedDown,
     pub transaction: String,
     pub payer: String,
     pub valid_before_s: u64,
+    /// Paid without a name, and its answer broke off: it may be presented again.
+    pub broke_off: bool,
 }
 
 impl Entry {
+    /// What counts once a receipt says that `charged` was taken. Never more than before.
+    pub fn counted_after(&self, charged: Option<Amount>) -> Amount {
+        charged.map_or(self.counted, |charged| charged.min(self.counted))
+    }
+
     /// For people and programs: never a nonce, never the terms.
     pub fn to_json(&self, in_flight: bool) -> Value {
         let usd = known_unit(&self.unit).and_then(|asset| crate::money::Usd::of(asset, &self.amount));
@@ -163,12 +176,14 @@ impl Entry {
             "payee": printable(&self.payee),
             "unit": printable(&self.unit),
             "amount": self.amount.to_string(),
+            "counted": self.counted.to_string(),
             "usd": usd.map(|usd| usd.to_string()),
             "payer": self.payer,
             "valid_before_s": self.valid_before_s,
             "named": self.named,
             "turned_down": self.refusal != TurnedDown::No,
             "transaction": printable(&self.transaction),
+            "broke_off": self.broke_off,
         })
     }
 }

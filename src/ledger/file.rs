@@ -12,11 +12,11 @@ mod rows;
 use super::budgets::{self, Denied};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown};
 use super::owner::{self, Life};
-use super::purchase::{EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
+use super::purchase::{self, EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::{Error, Status};
 use crate::money::{Amount, Budget, Scope};
-use rows::{add_total, entry_by_id, history, recipe_of, spent};
+use rows::{add_total, entry_by_id, recipe_of, spent};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -74,24 +74,48 @@ impl File {
 
     pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
         let mut state = self.lock()?;
+        let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("read");
-        let transaction = state.connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
         let latest_s = rows::latest_s(&transaction).map_err(&fault)?;
-        self.check_in(&transaction, budgets, intent, intent.now_s.max(latest_s))
+        self.check_in(&transaction, lost, budgets, intent, intent.now_s.max(latest_s))
     }
 
-    fn check_in(&self, db: &Transaction<'_>, budgets: &[Budget], intent: &Intent, now_s: u64) -> Result<(), Denied> {
+    fn check_in(
+        &self,
+        db: &Transaction<'_>,
+        lost: &HashSet<u64>,
+        budgets: &[Budget],
+        intent: &Intent,
+        now_s: u64,
+    ) -> Result<(), Denied> {
         let fault = self.fault("read");
-        budgets::check(budgets, intent, |scope, key, window_s, unit| {
-            spent(db, scope, key, window_s, unit, now_s).map_err(&fault)
+        budgets::check(budgets, intent, |scope, key, window_s, unit| match (scope, &intent.purchase) {
+            (Scope::Purchase, None) => Ok(Amount::ZERO),
+            (Scope::Purchase, Some(purchase)) => {
+                let history = self.history(db, lost, purchase)?;
+                let history = history.iter().map(|(entry, in_flight)| (entry, *in_flight));
+                Ok(purchase::spent(history, purchase, window_s, unit, now_s))
+            }
+            _ => spent(db, scope, key, window_s, unit, now_s).map_err(&fault),
         })
+    }
+
+    /// The entries of a purchase that count, each with whether a live process has it in hand.
+    fn history(&self, db: &Connection, lost: &HashSet<u64>, purchase: &Purchase) -> Result<Vec<(Entry, bool)>, Error> {
+        let rows = rows::history(db, &purchase.id).map_err(self.fault("read"))?;
+        let held = |(entry, owner): (Entry, String)| {
+            let in_flight = entry.state == State::Open && self.in_flight(lost, entry.id, &owner);
+            (entry, in_flight)
+        };
+        Ok(rows.into_iter().map(held).collect())
     }
 
     pub fn standing(&self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
         let mut state = self.lock()?;
         let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("read");
-        if history(connection, &purchase.id).map_err(&fault)?.is_empty() {
+        if rows::history(connection, &purchase.id).map_err(&fault)?.is_empty() {
             return Ok(None);
         }
         let transaction = immediate(connection).map_err(self.fault("write"))?;
@@ -108,7 +132,7 @@ impl File {
         let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("write");
         let transaction = immediate(connection).map_err(&fault)?;
-        if let Some(purchase) = order.purchase
+        if let Some(purchase) = &order.intent.purchase
             && let Some(standing) = self.judge(&transaction, lost, purchase, order.rule, order.intent.now_s)?
         {
             transaction.commit().map_err(&fault)?;
@@ -116,7 +140,7 @@ impl File {
             return Ok(Booked::Standing(standing));
         }
         let at_s = order.intent.now_s.max(rows::latest_s(&transaction).map_err(&fault)?);
-        self.check_in(&transaction, order.budgets, order.intent, at_s)?;
+        self.check_in(&transaction, lost, order.budgets, order.intent, at_s)?;
         let entry = Entry::new(0, at_s, &order);
         let id = rows::insert(&transaction, &entry, &order.recipe, &self.owner).map_err(&fault)?;
         rows::count(&transaction, &entry, add_total).map_err(&fault)?;
@@ -134,16 +158,14 @@ impl File {
         now_s: u64,
     ) -> Result<Option<Standing>, Denied> {
         let fault = self.fault("read");
-        let mut past: Vec<Past> = Vec::new();
-        for (entry, owner) in history(db, &purchase.id).map_err(&fault)? {
-            past.push(entry.past(entry.state == State::Open && self.in_flight(lost, entry.id, &owner)));
-        }
+        let history = self.history(db, lost, purchase)?;
+        let past: Vec<Past> = history.iter().map(|(entry, in_flight)| entry.past(*in_flight)).collect();
         let id = match judge(&past, purchase.named, rule, now_s) {
             Verdict::Sign => return Ok(None),
             Verdict::Present(id) => id,
             Verdict::Refuse(id, why) => {
                 let entry = entry_by_id(db, id).map_err(&fault)?;
-                return Err(Denied::Refused(entry.map_or_else(String::new, |(entry, _)| stands(&entry, why))));
+                return Err(entry.map_or(Denied::Refused(String::new()), |(entry, _)| stands(&entry, why)));
             }
         };
         let Some(recipe) = recipe_of(db, id).map_err(&fault)? else {
@@ -186,6 +208,11 @@ impl File {
         open::durability(&state.connection, true).and(written).map_err(&fault)
     }
 
+    /// The answer to a paid purchase broke off.
+    pub fn broke_off(&self, id: u64, recipe: &Recipe) -> Result<bool, Error> {
+        rows::restore(&self.lock()?.connection, id, recipe).map_err(self.fault("write"))
+    }
+
     pub fn abandon(&self, id: u64) -> Result<(), Error> {
         let mut state = self.lock()?;
         let Open { connection, lost, .. } = &mut *state;
@@ -194,6 +221,10 @@ impl File {
         let Some((entry, owner)) = entry_by_id(&transaction, id).map_err(&fault)? else {
             return Err(no_such_entry(id));
         };
+        if entry.broke_off {
+            rows::wipe(&transaction, id).map_err(&fault)?;
+            return transaction.commit().map_err(&fault);
+        }
         let dead = entry.state == State::Open && self.is_dead(lost, &entry, &owner);
         if entry.state != State::Unknown && !dead {
             return Err(not_abandonable(id, entry.state));
@@ -260,14 +291,9 @@ fn apply(db: &Transaction<'_>, entry: &Entry, holder: bool, outcome: &Outcome) -
                 .map(|_| ())
         }
         Outcome::AsBefore if holder && entry.state == State::Open => rows::set_state(db, entry.id, State::Unknown),
-        Outcome::Paid(transaction) => {
-            rows::set_state(db, entry.id, State::Paid)?;
-            db.prepare_cached("UPDATE entries SET transaction_id = ?2 WHERE id = ?1")?
-                .execute(params![rows::signed(entry.id), transaction])?;
-            if !entry.named {
-                rows::wipe(db, entry.id)?;
-            }
-            if entry.state.counts() { Ok(()) } else { rows::count(db, entry, add_total) }
+        Outcome::Paid { transaction, charged } => {
+            rows::set_paid(db, entry, transaction, entry.counted_after(*charged))?;
+            if entry.named { Ok(()) } else { rows::wipe(db, entry.id) }
         }
         Outcome::NeverLeft | Outcome::Unknown(_) | Outcome::AsBefore => Ok(()),
     }

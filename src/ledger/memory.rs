@@ -2,11 +2,11 @@
 //!
 //! Owns the sums and what can still be presented, under one lock. Clients with different budgets can share it:
 //! it counts by scope and unit, and the budgets come with each question. It keeps an entry only while it may be of
-//! use: one that is paid and was not named, or that never left, is forgotten at once.
+//! use: one that never left, or that is paid, was not named and was handed over, is forgotten at once.
 
 use super::budgets::{self, Denied, Unit, in_dollars};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown, known_unit};
-use super::purchase::{Past, Purchase, RetryRule, Verdict, judge};
+use super::purchase::{self, Past, Purchase, RetryRule, Verdict, judge};
 use super::series::Series;
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::Error;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The scopes that have accounts; what a purchase comes to is read from its entries.
 const SCOPES: [Scope; 3] = [Scope::All, Scope::Host, Scope::Payee];
 
 #[derive(Debug, Default)]
@@ -77,6 +78,13 @@ impl Books {
     fn check(&mut self, budgets: &[Budget], intent: &Intent) -> Result<u64, Denied> {
         let now_s = intent.now_s.max(self.latest_s);
         budgets::check(budgets, intent, |scope, key, window_s, unit| {
+            if scope == Scope::Purchase {
+                let Some(purchase) = &intent.purchase else { return Ok(Amount::ZERO) };
+                let ids = self.purchases.get(key).into_iter().flatten();
+                let entries = ids.filter_map(|id| self.entries.get(id));
+                let history = entries.map(|(entry, _)| (entry, entry.state == State::Open));
+                return Ok(purchase::spent(history, purchase, window_s, unit, now_s));
+            }
             let account = match (self.accounts.get_mut(&(scope, key.to_string())), window_s) {
                 (Some(account), _) => account,
                 (None, 0) => return Ok(Amount::ZERO),
@@ -90,7 +98,7 @@ impl Books {
 
     fn count(&mut self, entry: &Entry) {
         for scope in SCOPES {
-            self.accounts.entry((scope, entry.key(scope))).or_default().add(&entry.unit, entry.at_s, entry.amount);
+            self.accounts.entry((scope, entry.key(scope))).or_default().add(&entry.unit, entry.at_s, entry.counted);
         }
     }
 
@@ -98,7 +106,7 @@ impl Books {
         for scope in SCOPES {
             let account = self.accounts.get_mut(&(scope, entry.key(scope)));
             if let Some(series) = account.and_then(|account| account.series(&entry.unit)) {
-                series.remove(entry.at_s, entry.amount);
+                series.remove(entry.at_s, entry.counted);
             }
         }
     }
@@ -110,7 +118,7 @@ impl Books {
         match judge(&history, purchase.named, rule, now_s) {
             Verdict::Sign => Ok(None),
             Verdict::Refuse(id, why) => {
-                Err(Denied::Refused(self.entries.get(&id).map_or_else(String::new, |(entry, _)| stands(entry, why))))
+                Err(self.entries.get(&id).map_or(Denied::Refused(String::new()), |(entry, _)| stands(entry, why)))
             }
             Verdict::Present(id) => Ok(self.entries.get_mut(&id).map(|(entry, recipe)| {
                 let claimed = entry.state == State::Unknown;
@@ -153,7 +161,7 @@ impl Memory {
 
     pub fn reserve(&self, order: Order<'_>) -> Result<Booked, Denied> {
         let mut books = self.lock();
-        if let Some(purchase) = order.purchase
+        if let Some(purchase) = &order.intent.purchase
             && let Some(standing) = books.judge(purchase, order.rule, order.intent.now_s)?
         {
             return Ok(Booked::Standing(standing));
@@ -187,17 +195,44 @@ impl Memory {
             }
             Outcome::AsBefore if holder && entry.state == State::Open => entry.state = State::Unknown,
             Outcome::Unknown(_) | Outcome::AsBefore => {}
-            Outcome::Paid(transaction) if entry.named => {
+            Outcome::Paid { transaction, charged } => {
+                let counted = entry.counted_after(*charged);
+                let less = Entry { counted: entry.counted.checked_sub(counted).unwrap_or_default(), ..entry.clone() };
                 entry.state = State::Paid;
                 entry.transaction.clone_from(transaction);
+                (entry.counted, entry.broke_off) = (counted, false);
+                if !less.counted.is_zero() {
+                    books.discount(&less);
+                }
             }
-            Outcome::Paid(_) => drop(books.forget(id)),
+        }
+    }
+
+    /// The answer to a paid purchase broke off: its entry is kept, to be presented again.
+    pub fn broke_off(&self, id: u64) -> bool {
+        let mut books = self.lock();
+        let Some((entry, _)) = books.entries.get_mut(&id) else { return false };
+        let repeatable = entry.state == State::Paid && entry.purchase.is_some();
+        entry.broke_off = repeatable && !entry.named;
+        repeatable
+    }
+
+    /// The answer is the caller's, whole or as much as he wanted of it.
+    pub fn handed_over(&self, id: u64) {
+        let mut books = self.lock();
+        let done = |entry: &Entry| entry.state == State::Paid && !entry.named && !entry.broke_off;
+        if books.entries.get(&id).is_some_and(|(entry, _)| done(entry)) {
+            books.forget(id);
         }
     }
 
     pub fn abandon(&self, id: u64) -> Result<(), Error> {
         let mut books = self.lock();
         let Some((entry, _)) = books.entries.get(&id) else { return Err(no_such_entry(id)) };
+        if entry.broke_off {
+            books.forget(id);
+            return Ok(());
+        }
         if entry.state != State::Unknown {
             return Err(not_abandonable(id, entry.state));
         }
@@ -233,7 +268,8 @@ pub(super) fn total_json(scope: &str, key: &str, unit: &str, amount: Amount) -> 
 
 impl Entry {
     pub(super) fn new(id: u64, at_s: u64, order: &Order<'_>) -> Self {
-        let Order { intent, recipe, purchase, .. } = order;
+        let Order { intent, recipe, .. } = order;
+        let purchase = intent.purchase.as_ref();
         Entry {
             id,
             state: State::Open,
@@ -242,25 +278,28 @@ impl Entry {
             payee: intent.key(Scope::Payee),
             unit: intent.unit(),
             amount: intent.amount,
+            counted: intent.amount,
             purchase: purchase.map(|purchase| purchase.id.clone()),
             named: purchase.is_some_and(|purchase| purchase.named),
             refusal: TurnedDown::No,
             transaction: String::new(),
             payer: recipe.payer.clone(),
             valid_before_s: recipe.valid_before_s,
+            broke_off: false,
         }
     }
 
     pub(super) fn key(&self, scope: Scope) -> String {
         match scope {
             Scope::All => String::new(),
+            Scope::Purchase => self.purchase.clone().unwrap_or_default(),
             Scope::Host => self.host.clone(),
             Scope::Payee => self.payee.clone(),
         }
     }
 
     pub(super) fn past(&self, in_flight: bool) -> Past {
-        let Entry { id, state, refusal, valid_before_s, .. } = *self;
-        Past { id, state, in_flight, refusal, valid_before_s }
+        let Entry { id, state, refusal, valid_before_s, broke_off, .. } = *self;
+        Past { id, state, in_flight, refusal, valid_before_s, broke_off }
     }
 }

@@ -16,7 +16,7 @@ mod purchase;
 mod series;
 
 use crate::error::{Error, Status};
-use crate::money::Budget;
+use crate::money::{Amount, Budget, Usd};
 use entry::Entry;
 use file::File;
 use memory::Memory;
@@ -24,7 +24,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use budgets::Denied;
+pub use budgets::{Denied, Stood};
 pub use entry::{Intent, Recipe, State, TurnedDown};
 pub use purchase::{EXPIRY_MARGIN_S, Purchase, RetryRule, check_name};
 
@@ -42,8 +42,6 @@ enum Store {
 pub struct Order<'a> {
     pub intent: &'a Intent,
     pub recipe: Recipe,
-    /// Without one, nothing is presented again and every signature is a new purchase.
-    pub purchase: Option<&'a Purchase>,
     pub rule: RetryRule,
     /// The budgets of the client that reserves. The ledger holds only what was spent.
     pub budgets: &'a [Budget],
@@ -79,7 +77,11 @@ enum Outcome {
     Unknown(TurnedDown),
     /// Taken over and not presented: as it was before.
     AsBefore,
-    Paid(String),
+    Paid {
+        transaction: String,
+        /// What was taken, where that is to be believed.
+        charged: Option<Amount>,
+    },
 }
 
 impl Ledger {
@@ -153,7 +155,8 @@ impl Ledger {
 
     /// Gives up an entry whose outcome is unknown, or whose process died: it counts no more, and its purchase may be
     /// signed anew. The risk is the operator's: if its signature settles after all, the purchase is paid twice and
-    /// the budgets were passed by its amount. A receipt that comes later counts it again.
+    /// the budgets were passed by its amount. A receipt that comes later counts it again. Of an entry that is paid and
+    /// whose answer broke off, only the answer is given up: its amount goes on counting.
     pub fn abandon(&self, entry: u64) -> Result<(), Error> {
         match &self.0 {
             Store::Memory(memory) => memory.abandon(entry),
@@ -230,9 +233,11 @@ impl Reservation {
         self.end(outcome)
     }
 
-    /// A receipt says paid.
-    pub fn paid(self, transaction: &str) -> Result<(), Error> {
-        self.end(Outcome::Paid(transaction.to_string()))
+    /// A receipt says paid; with `charged`, that so much was taken, and no more of the amount counts from here on.
+    pub fn paid(self, transaction: &str, charged: Option<Amount>) -> Result<Delivery, Error> {
+        let delivery = Delivery { ledger: Arc::clone(&self.ledger), id: self.id };
+        self.end(Outcome::Paid { transaction: transaction.to_string(), charged })?;
+        Ok(delivery)
     }
 
     /// It was sent, and no receipt says paid.
@@ -243,6 +248,32 @@ impl Reservation {
     fn end(mut self, outcome: Outcome) -> Result<(), Error> {
         self.open = false;
         self.ledger.close(self.id, self.hold != Hold::Borrowed, &outcome)
+    }
+}
+
+/// What was paid for is being handed over. Dropped, it was handed over.
+#[derive(Debug)]
+pub struct Delivery {
+    ledger: Arc<Ledger>,
+    id: u64,
+}
+
+impl Delivery {
+    /// The answer broke off. Until the signature is void a repeat of the purchase presents it again and makes no other,
+    /// with a name or without, because the caller has paid and has nothing. `false` where no repeat can be known.
+    pub fn broke_off(self, recipe: &Recipe) -> Result<bool, Error> {
+        match &self.ledger.0 {
+            Store::Memory(memory) => Ok(memory.broke_off(self.id)),
+            Store::File(file) => file.broke_off(self.id, recipe),
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Store::Memory(memory) = &self.ledger.0 {
+            memory.handed_over(self.id);
+        }
     }
 }
 
@@ -262,8 +293,10 @@ impl Drop for Reservation {
 }
 
 /// Why a purchase's earlier signature stands in the way, for the caller.
-fn stands(entry: &Entry, why: &str) -> String {
-    format!(
+fn stands(entry: &Entry, why: &str) -> Denied {
+    let usd = entry::known_unit(&entry.unit).and_then(|asset| Usd::of(asset, &entry.amount));
+    let at_risk = (entry.state != State::Paid).then_some((entry.amount, usd));
+    let reason = format!(
         "an authorization of this purchase stands (entry {}): {} atomic units of {} to {}, {}, which can settle until {} \
          seconds since 1970; retry_policy {why}",
         entry.id,
@@ -272,7 +305,8 @@ fn stands(entry: &Entry, why: &str) -> String {
         entry.payee,
         entry.state.name(),
         entry.valid_before_s
-    )
+    );
+    Denied::Stands(Box::new(Stood { reason, entry: entry.id, at_risk }))
 }
 
 fn no_such_entry(id: u64) -> Error {

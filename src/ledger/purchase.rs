@@ -1,12 +1,15 @@
 //! One purchase, one payment: whether a repeat presents the signature there is, or may make another.
 //!
-//! Owns the identity of a purchase and the rule over its history; a pure function, so that both stores decide
+//! Owns the identity of a purchase, what its signatures come to, and the rule over its history; pure functions, so that both stores decide
 //! alike. Its one decision: a purchase that the caller named is paid once for ever; one that is known by method,
 //! URL and body is the same only while an authorization that nobody has in hand can still settle, because two
-//! equal requests at once, or one after the other was paid, are two purchases.
+//! equal requests at once, or one after the other was paid, are two purchases. One that is paid and whose answer
+//! broke off is not over: to buy the same again without having had it is to pay twice.
 
-use super::entry::{State, TurnedDown};
+use super::budgets::Unit;
+use super::entry::{Entry, State, TurnedDown};
 use crate::error::{Error, Status, printable};
+use crate::money::Amount;
 
 /// Longer than any clock is wrong: how long after its `validBefore` a signature is held to be void.
 pub const EXPIRY_MARGIN_S: u64 = 300;
@@ -59,6 +62,36 @@ pub(super) struct Past {
     pub in_flight: bool,
     pub refusal: TurnedDown,
     pub valid_before_s: u64,
+    /// Paid, and what was paid for did not arrive whole.
+    pub broke_off: bool,
+}
+
+impl Past {
+    fn is_void(&self, now_s: u64) -> bool {
+        now_s > self.valid_before_s.saturating_add(EXPIRY_MARGIN_S)
+    }
+
+    /// Whether this signature and one that is made now are for one purchase.
+    fn belongs(&self, named: bool, now_s: u64) -> bool {
+        let over = (self.state == State::Paid && !self.broke_off) || self.in_flight || self.is_void(now_s);
+        named || !over
+    }
+}
+
+/// What the signatures of one purchase come to: those of its history that are younger than `window_s` (0: all).
+pub(super) fn spent<'a>(
+    history: impl Iterator<Item = (&'a Entry, bool)>,
+    purchase: &Purchase,
+    window_s: u64,
+    unit: Unit<'_>,
+    now_s: u64,
+) -> Amount {
+    let begin_s = if window_s == 0 { None } else { now_s.checked_sub(window_s) };
+    let inside = |entry: &Entry| begin_s.is_none_or(|begin_s| entry.at_s > begin_s);
+    history
+        .filter(|(entry, in_flight)| inside(entry) && entry.past(*in_flight).belongs(purchase.named, now_s))
+        .map(|(entry, _)| unit.of(&entry.unit, entry.counted))
+        .fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::MAX))
 }
 
 /// What a repeat may do.
@@ -74,12 +107,10 @@ pub(super) enum Verdict {
 
 /// Judges the history of a purchase, oldest first.
 pub(super) fn judge(history: &[Past], named: bool, rule: RetryRule, now_s: u64) -> Verdict {
-    let void_by_time = |past: &Past| now_s > past.valid_before_s.saturating_add(EXPIRY_MARGIN_S);
-    let concerns = |past: &&Past| named || (past.state != State::Paid && !past.in_flight && !void_by_time(past));
-    let relevant: Vec<&Past> = history.iter().filter(concerns).collect();
+    let relevant: Vec<&Past> = history.iter().filter(|past| past.belongs(named, now_s)).collect();
     let paid = relevant.iter().find(|past| past.state == State::Paid);
     let Some(last) = paid.or(relevant.last()) else { return Verdict::Sign };
-    let void = last.state != State::Paid && (void_by_time(last) || last.refusal == TurnedDown::Proven);
+    let void = last.state != State::Paid && (last.is_void(now_s) || last.refusal == TurnedDown::Proven);
     let turned_down = last.state != State::Paid && last.refusal != TurnedDown::No;
     match rule {
         RetryRule::Never => Verdict::Refuse(last.id, "never presents a payment again"),
@@ -114,7 +145,7 @@ mod tests {
     const NOW_S: u64 = 1_000_000;
 
     fn past(id: u64, state: State) -> Past {
-        Past { id, state, in_flight: false, refusal: TurnedDown::No, valid_before_s: NOW_S + 60 }
+        Past { id, state, in_flight: false, refusal: TurnedDown::No, valid_before_s: NOW_S + 60, broke_off: false }
     }
 
     #[test]
@@ -130,6 +161,9 @@ mod tests {
             let history = [Past { in_flight, ..past(1, state) }];
             assert_eq!(judge(&history, named, RetryRule::Proven, NOW_S), verdict, "{state:?} {in_flight} {named}");
         }
+        let broke_off = [Past { broke_off: true, ..past(1, State::Paid) }];
+        let after = |seconds| judge(&broke_off, false, RetryRule::UpTo(5), NOW_S + 60 + EXPIRY_MARGIN_S + seconds);
+        assert_eq!((after(0), after(1)), (Verdict::Present(1), Verdict::Sign));
         assert_eq!(judge(&[], true, RetryRule::Never, NOW_S), Verdict::Sign);
     }
 

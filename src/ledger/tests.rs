@@ -29,16 +29,10 @@ fn each_store(budgets: &[Budget], test: impl Fn(&Bench)) {
 
 impl Bench {
     fn order(&self, intent: Intent, purchase: Option<&Purchase>, rule: RetryRule) -> Result<Grant, Denied> {
+        let intent = Intent { purchase: purchase.cloned(), ..intent };
         let signed_s = intent.now_s;
-        let recipe = Recipe {
-            payer: "0xpayer".into(),
-            nonce: [7; 32],
-            signed_s,
-            valid_before_s: signed_s + 60,
-            terms: TERMS.into(),
-            facts: String::new(),
-        };
-        self.ledger.reserve(Order { intent: &intent, recipe, purchase, rule, budgets: &self.budgets })
+        let recipe = recipe(signed_s);
+        self.ledger.reserve(Order { intent: &intent, recipe, rule, budgets: &self.budgets })
     }
 
     fn reserve(&self, intent: Intent) -> Result<Reservation, String> {
@@ -60,6 +54,11 @@ impl Bench {
     }
 }
 
+fn recipe(signed_s: u64) -> Recipe {
+    let (payer, terms, facts) = ("0xpayer".into(), TERMS.into(), String::new());
+    Recipe { payer, nonce: [7; 32], signed_s, valid_before_s: signed_s + 60, terms, facts }
+}
+
 fn intent(amount: &str, host: &str, now_s: u64) -> Intent {
     Intent {
         host: host.into(),
@@ -67,6 +66,7 @@ fn intent(amount: &str, host: &str, now_s: u64) -> Intent {
         network: Network::parse(BASE).unwrap(),
         asset: USDC.into(),
         amount: Amount::parse(amount).unwrap(),
+        purchase: None,
         now_s,
     }
 }

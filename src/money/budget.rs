@@ -8,6 +8,8 @@ use super::{Network, Price};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     All,
+    /// All signatures for one purchase together.
+    Purchase,
     /// Host and port that ask.
     Host,
     /// The address that is paid, on its network.
@@ -16,12 +18,13 @@ pub enum Scope {
 
 impl Scope {
     pub fn parse(text: &str) -> Option<Scope> {
-        [Scope::All, Scope::Host, Scope::Payee].into_iter().find(|scope| scope.name() == text)
+        [Scope::All, Scope::Purchase, Scope::Host, Scope::Payee].into_iter().find(|scope| scope.name() == text)
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Scope::All => "all",
+            Scope::Purchase => "purchase",
             Scope::Host => "host",
             Scope::Payee => "payee",
         }

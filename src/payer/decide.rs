@@ -3,10 +3,9 @@
 //! Owns the way of a decision: can the wallet sign it, do the rules allow it, does it fit the budgets, in the
 //! caller's order; then the caller's own word. Every offer that is passed over leaves its reason.
 
-use super::payment::money_name;
-use super::{Means, Payment, Quoted};
+use super::{Identity, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
-use crate::ledger::{Denied, Intent};
+use crate::ledger::{Denied, Intent, Stood};
 use crate::money::{Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
@@ -28,7 +27,7 @@ impl Refusal {
         Refusal { index: offer.index, scheme, network, reason }
     }
 
-    fn of_malformed(offer: &MalformedOffer) -> Self {
+    pub(super) fn of_malformed(offer: &MalformedOffer) -> Self {
         let (scheme, network) = (printable(&offer.scheme), printable(&offer.network));
         let reason = format!("malformed: {offer}");
         Refusal { index: offer.index, scheme, network, reason }
@@ -54,11 +53,13 @@ pub struct Declined {
     money: Money,
     /// The ledger failed, which ends the call.
     failed: Option<String>,
+    /// What was signed for this purchase before.
+    stood: Option<Stood>,
 }
 
 impl Declined {
     pub(super) fn new(refusals: Vec<Refusal>) -> Self {
-        Declined { refusals, nearest: None, whole: None, money: Money::Refused, failed: None }
+        Declined { refusals, nearest: None, whole: None, money: Money::Refused, failed: None, stood: None }
     }
 
     pub(super) fn and(mut self, refusal: Refusal) -> Self {
@@ -70,7 +71,7 @@ impl Declined {
     /// A 402 without terms that could be read. Without any terms nobody asked for a payment of this kind.
     pub fn unreadable(error: &ChallengeError) -> Self {
         let money = if matches!(error, ChallengeError::Absent) { Money::None } else { Money::Refused };
-        Declined { refusals: Vec::new(), nearest: None, whole: Some(error.to_string()), money, failed: None }
+        Declined { whole: Some(error.to_string()), money, ..Declined::new(Vec::new()) }
     }
 
     /// Declined for a reason that lies with the call and not with an offer.
@@ -79,8 +80,16 @@ impl Declined {
     }
 
     /// Nothing is signed now, and what was signed for this purchase before may settle yet.
-    pub(super) fn at_risk(signed: Option<&Offer>, reason: String) -> Self {
-        Declined { nearest: signed.cloned().map(Box::new), money: Money::Unknown, ..Declined::because(reason) }
+    pub(super) fn at_risk(signed: &Offer, entry: u64, reason: String) -> Self {
+        let usd = known_asset(&signed.network, &signed.asset).and_then(|asset| Usd::of(asset, &signed.amount));
+        let stood = Stood { reason, entry, at_risk: Some((signed.amount, usd)) };
+        Declined { nearest: Some(Box::new(signed.clone())), ..Declined::stands(stood) }
+    }
+
+    /// As [`Declined::at_risk`], where only the ledger's word for that signature is at hand.
+    pub(super) fn stands(stood: Stood) -> Self {
+        let (money, reason) = (Money::Unknown, stood.reason.clone());
+        Declined { money, stood: Some(stood), ..Declined::because(reason) }
     }
 
     /// The ledger failed: nothing may be signed without it.
@@ -98,7 +107,10 @@ impl Declined {
         let lines = self.whole.iter().cloned().chain(self.refusals.iter().map(Refusal::to_line));
         let text = lines.collect::<Vec<_>>().join("\n");
         let payment = Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money);
-        if self.money == Money::Unknown { payment.ended(Money::Unknown, Retry::Never) } else { payment }
+        match &self.stood {
+            None => payment,
+            Some(stood) => payment.ended(Money::Unknown, Retry::Never).beside(stood),
+        }
     }
 }
 
@@ -110,17 +122,23 @@ struct Candidate {
 }
 
 /// Chooses the offer to pay. Signs nothing and holds nothing.
-pub fn quote(challenge: Challenge, asker: &Asker, means: &Means<'_>) -> Result<Quoted, Declined> {
+pub fn quote(
+    challenge: Challenge,
+    asker: &Asker,
+    identity: Identity<'_>,
+    means: &Means<'_>,
+) -> Result<Quoted, Declined> {
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     let now_s = means.world.clock.unix_s();
     let candidates = allowed(&challenge, asker, means, &mut refusals);
     let mut nearest = candidates.first().map(|candidate| Box::new(challenge.offers[candidate.at].clone()));
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
-        let intent = intent(asker, offer, now_s);
+        let intent = intent(asker, offer, identity, now_s);
         let fits = match means.ledger.check(means.policy.budgets(), &intent) {
             Ok(()) => Ok(()),
             Err(Denied::Refused(reason)) => Err(reason),
+            Err(Denied::Stands(stood)) => return Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
         };
         match fits.and_then(|()| approved(means, asker, offer, &candidate.payable)) {
@@ -155,13 +173,14 @@ fn allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>, refusals: &m
     candidates
 }
 
-fn intent(asker: &Asker, offer: &Offer, now_s: u64) -> Intent {
+pub(super) fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s: u64) -> Intent {
     Intent {
         host: format!("{}:{}", asker.host, asker.port),
         payee: offer.payee.clone(),
         network: offer.network.clone(),
         asset: offer.asset.clone(),
         amount: offer.amount,
+        purchase: identity.purchase.cloned(),
         now_s,
     }
 }
@@ -169,18 +188,19 @@ fn intent(asker: &Asker, offer: &Offer, now_s: u64) -> Intent {
 /// Asks the caller, who sees one frozen copy of what will be signed.
 fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, payable: &Payable) -> Result<(), String> {
     let Some(approve) = means.policy.approval() else { return Ok(()) };
+    means.deadline.check("the question to the approve callback")?;
     let mut snapshot = offer_json(offer);
     snapshot["payer"] = json!(payable.payer);
     snapshot["method"] = json!(asker.method);
     snapshot["url"] = json!(asker.url);
     match approve(&snapshot.to_string()) {
-        0 => Ok(()),
+        0 => means.deadline.check("the approve callback's word"),
         value => Err(format!("the approve callback refused with {value}")),
     }
 }
 
 /// An offer as callers see it: texts from the server are bounded and hold no control characters.
-fn offer_json(offer: &Offer) -> Value {
+pub(super) fn offer_json(offer: &Offer) -> Value {
     let known = known_asset(&offer.network, &offer.asset);
     json!({
         "offer": offer.index,
@@ -195,43 +215,4 @@ fn offer_json(offer: &Offer) -> Value {
         "description": offer.description.as_deref().map(printable),
         "max_timeout_s": offer.max_timeout_s,
     })
-}
-
-/// Every offer of a challenge with its verdict, as JSON. Never asks the approve callback, never holds, never signs.
-pub fn quote_json(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> String {
-    let now_s = means.world.clock.unix_s();
-    let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
-    let candidates = allowed(challenge, asker, means, &mut refusals);
-    let mut chosen = None;
-    for candidate in &candidates {
-        let offer = &challenge.offers[candidate.at];
-        match means.ledger.check(means.policy.budgets(), &intent(asker, offer, now_s)) {
-            Ok(()) => chosen = chosen.or(Some(offer.index)),
-            Err(Denied::Refused(reason)) => refusals.push(Refusal::of_offer(offer, reason)),
-            Err(Denied::Failed(error)) => refusals.push(Refusal::of_offer(offer, error.message)),
-        }
-    }
-    let offers: Vec<Value> = challenge
-        .offers
-        .iter()
-        .map(|offer| {
-            let mut out = offer_json(offer);
-            let reason = refusals.iter().find(|refusal| refusal.index == offer.index).map(|r| r.reason.clone());
-            out["verdict"] = json!(if reason.is_none() { "payable" } else { "refused" });
-            out["reason"] = json!(reason);
-            out
-        })
-        .collect();
-    let malformed: Vec<Value> =
-        challenge.malformed.iter().map(|offer| Refusal::of_malformed(offer).to_json()).collect();
-    json!({
-        "status": 402,
-        "url": asker.url,
-        "money": money_name(Money::None),
-        "error": challenge.error.as_deref().map(printable),
-        "chosen": chosen,
-        "offers": offers,
-        "malformed": malformed,
-    })
-    .to_string()
 }

@@ -15,6 +15,7 @@
 mod decide;
 mod outcome;
 mod payment;
+mod prices;
 mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
@@ -24,12 +25,13 @@ use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
 use crate::scheme::{self, Facts, Ingredients, Need, Payable};
 use crate::wallet::Wallet;
-use crate::world::World;
+use crate::world::{Deadline, World};
 use std::sync::Arc;
 
-pub use decide::{Declined, Refusal, quote, quote_json};
-pub use outcome::Sent;
+pub use decide::{Declined, Refusal, quote};
+pub use outcome::{Delivery, Sent};
 pub use payment::Payment;
+pub use prices::quote_json;
 pub use standing::{Standing, standing};
 
 /// What a purchase is decided with: everything but the challenge and who asks.
@@ -38,6 +40,8 @@ pub struct Means<'a> {
     pub policy: &'a Policy,
     pub ledger: &'a Arc<Ledger>,
     pub world: &'a World,
+    /// Until when the approve callback and the signer may take.
+    pub deadline: Deadline,
 }
 
 /// Which purchase this is, if it can be told, and what a repeat of it may do.
@@ -73,16 +77,19 @@ impl Quoted {
         let order = Order {
             intent: &self.intent,
             recipe: recipe.clone(),
-            purchase: identity.purchase,
             rule: identity.rule,
             budgets: means.policy.budgets(),
         };
         match means.ledger.reserve(order) {
-            Ok(Grant::New(reservation)) => Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation })),
+            Ok(Grant::New(reservation)) => {
+                let (deadline, believes) = (means.deadline, means.policy.believes_receipts(&self.offer().scheme));
+                Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline, believes }))
+            }
             Ok(Grant::Standing(reservation, recipe)) => {
                 Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
             }
             Err(Denied::Refused(reason)) => Err(self.declined(reason)),
+            Err(Denied::Stands(stood)) => Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => Err(Declined::failed(error)),
         }
     }
@@ -117,7 +124,7 @@ pub enum Next {
 pub fn next(challenge: Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Result<Next, Declined> {
     match standing(&challenge, asker, identity, means)? {
         Some(standing) => Ok(Next::Standing(standing)),
-        None => quote(challenge, asker, means).map(Next::Quoted),
+        None => quote(challenge, asker, identity, means).map(Next::Quoted),
     }
 }
 
@@ -152,7 +159,7 @@ impl Next {
     pub fn declined(self, reason: String) -> Declined {
         match self {
             Next::Quoted(quoted) => quoted.declined(reason),
-            Next::Standing(standing) => Declined::at_risk(Some(standing.offer()), reason),
+            Next::Standing(standing) => standing.declined(reason),
         }
     }
 
@@ -194,17 +201,20 @@ pub struct Reserved {
     quoted: Quoted,
     recipe: Recipe,
     reservation: Reservation,
+    deadline: Deadline,
+    believes: bool,
 }
 
 impl Reserved {
-    /// Signs. A signer that fails gives the amount back.
+    /// Signs. A signer that fails, or comes too late, gives the amount back.
     pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
-        let Reserved { quoted, recipe, mut reservation } = self;
-        match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe) {
+        let Reserved { quoted, recipe, mut reservation, deadline, believes } = self;
+        match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe, deadline) {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
-                Ok(Authorized { credential, payment, reservation })
+                let payment = payment.of_entry(reservation.entry());
+                Ok(Authorized { credential, payment, reservation, recipe, believes })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),
         }
@@ -218,6 +228,7 @@ fn sign(
     payable: &Payable,
     wallet: &Wallet,
     recipe: &Recipe,
+    deadline: Deadline,
 ) -> Result<Credential, Error> {
     let facts = Facts::parse(&recipe.facts).ok_or_else(|| {
         Error::new(Status::Sign, "the facts that the ledger keeps for this signature cannot be read; nothing is sent")
@@ -225,6 +236,7 @@ fn sign(
     let extensions = challenge.extensions.as_deref();
     let ingredients = Ingredients { now_s: recipe.signed_s, nonce: recipe.nonce, facts: &facts, extensions };
     let authorization = scheme::authorize(offer, payable, wallet, &ingredients)?;
+    deadline.check("the signature").map_err(|why| Error::new(Status::Sign, why))?;
     if (authorization.valid_before_s, &authorization.payer) != (recipe.valid_before_s, &recipe.payer) {
         let message = "the signature is not the one that the ledger recorded; nothing is sent";
         return Err(Error::new(Status::Sign, message));
@@ -237,6 +249,9 @@ pub struct Authorized {
     credential: Credential,
     payment: Payment,
     reservation: Reservation,
+    recipe: Recipe,
+    /// Its receipt may lower what counts.
+    believes: bool,
 }
 
 impl Authorized {
@@ -266,7 +281,7 @@ impl Authorized {
 
     /// The paid request may have left: from here on the amount is spent.
     pub fn send(self) -> Sent {
-        Sent::new(self.payment, self.reservation)
+        Sent::new(self)
     }
 }
 

@@ -4,9 +4,9 @@
 //! payment was not settled. Its one decision: a code is proof only if it is given while the payment is verified,
 //! before anything is handed to the chain, and could not have been caused by the payment's own settlement.
 
-use super::Payment;
+use super::{Authorized, Payment};
 use crate::error::{Error, Money, Retry};
-use crate::ledger::{Reservation, TurnedDown};
+use crate::ledger::{self, Recipe, Reservation, TurnedDown};
 use crate::protocol::Receipt;
 
 /// Refusals that precede settlement (x402, error codes of the scheme exact on EVM chains and on Solana). Not here,
@@ -40,21 +40,54 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 21] = [
 pub struct Sent {
     payment: Payment,
     reservation: Reservation,
+    recipe: Recipe,
+    believes: bool,
+}
+
+/// What was paid for is on its way to the caller. Dropped, he has it, or as much of it as he wants.
+#[derive(Debug)]
+pub struct Delivery {
+    ledger: ledger::Delivery,
+    recipe: Recipe,
+}
+
+impl Delivery {
+    /// The answer broke off: a repeat of the same purchase presents the same payment and makes no other. `false`
+    /// where no repeat can be known.
+    pub fn broke_off(self) -> Result<bool, Error> {
+        self.ledger.broke_off(&self.recipe)
+    }
 }
 
 impl Sent {
-    pub(super) fn new(payment: Payment, reservation: Reservation) -> Self {
-        Sent { payment, reservation }
+    pub(super) fn new(authorized: Authorized) -> Self {
+        let Authorized { payment, reservation, recipe, believes, .. } = authorized;
+        Sent { payment, reservation, recipe, believes }
     }
 
     /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`; anything else,
     /// a second 402 included, leaves it `Unknown`, because the server can still settle what it holds. `said` is
     /// the error in the terms of that 402.
     pub fn answered(self, status: u16, receipt: Option<Result<Receipt, String>>, said: Option<&str>) -> Payment {
-        let Sent { payment, reservation } = self;
+        self.answered_with(status, receipt, said).0
+    }
+
+    /// As [`Sent::answered`], where the body of the answer is still to come: with a delivery if it is paid for.
+    pub fn answered_with(
+        self,
+        status: u16,
+        receipt: Option<Result<Receipt, String>>,
+        said: Option<&str>,
+    ) -> (Payment, Option<Delivery>) {
+        let Sent { payment, reservation, recipe, believes } = self;
         let refusal = turned_down(status, receipt.as_ref(), said);
+        let mut delivery = None;
         let recorded = match &receipt {
-            Some(Ok(receipt)) if receipt.success => reservation.paid(&receipt.transaction),
+            Some(Ok(receipt)) if receipt.success => {
+                let charged = receipt.amount.filter(|_| believes);
+                let paid = reservation.paid(&receipt.transaction, charged);
+                paid.map(|ledger| delivery = Some(Delivery { ledger, recipe }))
+            }
             _ => reservation.unknown(refusal),
         };
         let payment = match receipt {
@@ -70,7 +103,7 @@ impl Sent {
             TurnedDown::Proven => payment.ended(Money::Unknown, Retry::NewQuote),
             TurnedDown::No | TurnedDown::Unproven => payment,
         };
-        payment.recorded(recorded)
+        (payment.recorded(recorded), delivery)
     }
 
     /// No answer came.

@@ -4,6 +4,7 @@
 //! again: no signature, no nonce, no payment header.
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
+use crate::ledger::Stood;
 use crate::money::{Usd, known_asset};
 use crate::payer::Refusal;
 use crate::protocol::{Offer, Receipt};
@@ -29,6 +30,10 @@ struct Facts {
     note: String,
     refusals: Vec<Value>,
     receipt: Option<Value>,
+    /// The ledger's entry; 0: nothing was signed.
+    entry: u64,
+    /// Of an earlier signature for the same purchase: what may settle yet, and in dollars.
+    at_risk_before: Option<(String, Option<String>)>,
     money: Money,
     retry: Retry,
     /// Made when it is first asked for.
@@ -68,10 +73,23 @@ impl Payment {
         Payment(Arc::new(facts))
     }
 
-    pub(super) fn settled(self, receipt: Receipt) -> Self {
-        let receipt_json = serde_json::from_str(receipt.raw.get()).ok();
+    pub(super) fn of_entry(self, entry: u64) -> Self {
+        self.with(|facts| facts.entry = entry)
+    }
+
+    /// Nothing was signed, because of what was signed before.
+    pub(super) fn beside(self, stood: &Stood) -> Self {
         self.with(|facts| {
-            facts.transaction = printable(&receipt.transaction);
+            facts.entry = stood.entry;
+            facts.at_risk_before =
+                stood.at_risk.map(|(amount, usd)| (amount.to_string(), usd.map(|usd| usd.to_string())));
+        })
+    }
+
+    pub(super) fn settled(self, receipt: Receipt) -> Self {
+        let receipt_json = serde_json::from_str(receipt.raw.get()).ok().map(claimed);
+        self.with(|facts| {
+            facts.transaction = transaction(&receipt.transaction);
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
             facts.receipt = receipt_json;
@@ -85,16 +103,27 @@ impl Payment {
         let why = code.clone().or_else(|| message.clone()).unwrap_or_else(|| "no reason given".to_string());
         let receipt_json = json!({
             "success": false,
-            "transaction": printable(&receipt.transaction),
+            "transaction": transaction(&receipt.transaction),
             "network": printable(&receipt.network),
             "errorReason": code,
             "errorMessage": message,
         });
         self.with(|facts| {
-            facts.transaction = printable(&receipt.transaction);
+            facts.transaction = transaction(&receipt.transaction);
             facts.note = format!("the server says that settlement failed: {why}");
             facts.refusal = why;
             facts.receipt = Some(receipt_json);
+        })
+    }
+
+    /// Paid, and what was paid for did not arrive; a repeat presents the same payment.
+    pub fn broke_off(self) -> Self {
+        self.with(|facts| {
+            facts.retry = Retry::SameBytes;
+            facts.note =
+                "paid, and the answer did not arrive whole; a repeat of the request presents the same payment \
+                          until it is void"
+                    .to_string();
         })
     }
 
@@ -180,10 +209,27 @@ impl Payment {
 }
 
 impl Facts {
+    /// What may settle yet although no receipt says so, in atomic units and in dollars.
+    fn at_risk(&self) -> (&str, Option<&str>) {
+        match (self.money, &self.at_risk_before) {
+            (Money::Unknown, Some((amount, usd))) => (amount, usd.as_deref()),
+            (Money::Unknown, None) if self.entry != 0 && !self.payer.is_empty() => (&self.amount, self.usd.as_deref()),
+            _ => ("0", None),
+        }
+    }
+
     fn to_json(&self) -> Value {
         let mut out = Map::new();
         out.insert("money".into(), json!(money_name(self.money)));
         out.insert("retry".into(), json!(self.retry.name()));
+        let (at_risk, at_risk_usd) = self.at_risk();
+        out.insert("at_risk".into(), json!(at_risk));
+        if let Some(usd) = at_risk_usd {
+            out.insert("at_risk_usd".into(), json!(usd));
+        }
+        if self.entry != 0 {
+            out.insert("entry".into(), json!(self.entry));
+        }
         for (name, text) in [
             ("scheme", &self.scheme),
             ("network", &self.network),
@@ -209,6 +255,26 @@ impl Facts {
             out.insert("receipt".into(), receipt.clone());
         }
         Value::Object(out)
+    }
+}
+
+/// The name of a transaction as a receipt gives it: a hash has 64 digits, and what is longer is none.
+fn transaction(text: &str) -> String {
+    const TRANSACTION_CHARS_MAX: usize = 100;
+    if text.chars().count() > TRANSACTION_CHARS_MAX { printable_claim(text) } else { printable(text) }
+}
+
+/// A receipt fit to be kept: a server may have put the payment itself into it, which must not reach a log.
+fn claimed(receipt: Value) -> Value {
+    let member = |(name, value): (String, Value)| match (name.as_str(), value) {
+        ("transaction", Value::String(text)) => (name, json!(transaction(&text))),
+        (_, value) => (printable_claim(&name), claimed(value)),
+    };
+    match receipt {
+        Value::String(text) => json!(printable_claim(&text)),
+        Value::Array(list) => list.into_iter().map(claimed).collect(),
+        Value::Object(members) => Value::Object(members.into_iter().map(member).collect()),
+        other => other,
     }
 }
 

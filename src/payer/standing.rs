@@ -5,11 +5,12 @@
 //! second signature for the same purchase would be a second payment.
 
 use super::{Authorized, Declined, Identity, Means, Payment, sign};
-use crate::ledger::{Denied, Recipe, Reservation};
+use crate::ledger::{Denied, Recipe, Reservation, Stood};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, Offer};
 use crate::scheme::{self, Payable};
 use crate::wallet::Wallet;
+use crate::world::Deadline;
 
 /// A signature that is made again, byte for byte. Dropped, it stands as it did.
 pub struct Standing {
@@ -17,6 +18,8 @@ pub struct Standing {
     payable: Payable,
     recipe: Recipe,
     reservation: Reservation,
+    deadline: Deadline,
+    believes: bool,
 }
 
 /// The standing signature of this purchase, if it has one; declined where it does not answer what is asked now.
@@ -31,13 +34,14 @@ pub fn standing(
     let Some(purchase) = identity.purchase else { return Ok(None) };
     let found = match means.ledger.standing(purchase, identity.rule, means.world.clock.unix_s()) {
         Ok(found) => found,
-        Err(Denied::Refused(reason)) => return Err(Declined::at_risk(None, reason)),
+        Err(Denied::Refused(reason)) => return Err(Declined::because(reason)),
+        Err(Denied::Stands(stood)) => return Err(Declined::stands(*stood)),
         Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
     };
     let Some((reservation, recipe)) = found else { return Ok(None) };
     let standing = Standing::new(reservation, recipe, asked, means)?;
     let offer = standing.offer();
-    means.policy.check(asker, offer).map_err(|reason| Declined::at_risk(Some(offer), reason))?;
+    means.policy.check(asker, offer).map_err(|reason| standing.declined(reason))?;
     Ok(Some(standing))
 }
 
@@ -51,19 +55,21 @@ impl Standing {
         let entry = reservation.entry();
         let unreadable = |why: String| {
             let reason = format!("the ledger's entry {entry} cannot be presented again: {why}");
-            Declined::at_risk(None, reason)
+            Declined::stands(Stood { reason, entry, at_risk: None })
         };
         let challenge =
             Challenge::parse(None, recipe.terms.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
         let offer = challenge.offers.first().ok_or_else(|| unreadable("its terms hold no offer".into()))?;
         if !asked.offers.iter().any(|asked| answers(offer, asked)) {
-            return Err(Declined::at_risk(Some(offer), changed(offer, entry, &recipe)));
+            let reason = changed(offer, asked, entry, &recipe);
+            return Err(Declined::at_risk(offer, entry, reason));
         }
         let payable = scheme::payable(offer, means.wallet).map_err(&unreadable)?;
         if payable.payer != recipe.payer {
             return Err(unreadable(format!("it is signed by {}, whose key the wallet does not hold", recipe.payer)));
         }
-        Ok(Standing { challenge, payable, recipe, reservation })
+        let believes = means.policy.believes_receipts(&offer.scheme);
+        Ok(Standing { challenge, payable, recipe, reservation, deadline: means.deadline, believes })
     }
 
     pub fn offer(&self) -> &Offer {
@@ -71,31 +77,46 @@ impl Standing {
         &self.challenge.offers[0]
     }
 
+    /// Nothing is presented now, and the signature stands as it did.
+    pub(super) fn declined(&self, reason: String) -> Declined {
+        Declined::at_risk(self.offer(), self.reservation.entry(), reason)
+    }
+
     /// Makes the same signature again.
     pub fn authorize(mut self, wallet: &Wallet) -> Result<Authorized, Declined> {
-        match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe) {
+        match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe, self.deadline) {
             Ok(credential) => {
                 let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
+                let payment = payment.of_entry(self.reservation.entry());
                 self.reservation.commit();
-                Ok(Authorized { credential, payment, reservation: self.reservation })
+                let Standing { recipe, reservation, believes, .. } = self;
+                Ok(Authorized { credential, payment, reservation, recipe, believes })
             }
-            Err(error) => Err(Declined::at_risk(Some(self.offer()), format!("signing failed: {error}"))),
+            Err(error) => Err(self.declined(format!("signing failed: {error}"))),
         }
     }
 }
 
 /// Whether what `signed` pays is what `asked` wants.
 fn answers(signed: &Offer, asked: &Offer) -> bool {
-    signed.network == asked.network
-        && signed.network.is_same_address(&signed.asset, &asked.asset)
-        && signed.network.is_same_address(&signed.payee, &asked.payee)
-        && asked.amount <= signed.amount
+    pays_the_same(signed, asked) && asked.amount <= signed.amount
 }
 
-fn changed(signed: &Offer, entry: u64, recipe: &Recipe) -> String {
+/// The same payee, in the same asset, by the same scheme.
+fn pays_the_same(signed: &Offer, asked: &Offer) -> bool {
+    (&signed.scheme, &signed.network) == (&asked.scheme, &asked.network)
+        && signed.network.is_same_address(&signed.asset, &asked.asset)
+        && signed.network.is_same_address(&signed.payee, &asked.payee)
+}
+
+fn changed(signed: &Offer, asked: &Challenge, entry: u64, recipe: &Recipe) -> String {
+    let dearer = asked.offers.iter().find(|asked| pays_the_same(signed, asked)).map_or_else(
+        || "other terms than those signed for this purchase".to_string(),
+        |dearer| format!("{} atomic units, which are other terms than those signed for this purchase", dearer.amount),
+    );
     format!(
-        "the server now asks for other terms than those signed for this purchase (entry {entry}): {} atomic units of {} \
-         on {} to {} can settle until {} seconds since 1970, and nothing more is signed for it before then",
+        "the server now asks for {dearer} (entry {entry}): {} atomic units of {} on {} to {} can settle until {} seconds \
+         since 1970, and nothing more is signed for it before then",
         signed.amount, signed.asset, signed.network, signed.payee, recipe.valid_before_s
     )
 }

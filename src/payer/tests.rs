@@ -5,15 +5,19 @@ use crate::money::Amount;
 use crate::protocol::{Receipt, ReceiptError};
 use crate::world::{FixedEntropy, ManualClock};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+
+const NOBODY: Identity<'static> = Identity { purchase: None, rule: RetryRule::Proven };
 
 struct Bench {
     wallet: Wallet,
     policy: Policy,
     ledger: Arc<Ledger>,
     world: World,
+    deadline: Deadline,
 }
 
 impl Bench {
@@ -25,16 +29,23 @@ impl Bench {
         let ledger = Ledger::in_memory();
         let entropy = Box::new(FixedEntropy::new(vec![7; random_bytes]));
         let world = World { clock: Box::new(ManualClock::at(1_740_672_089)), entropy };
-        Bench { wallet, policy, ledger, world }
+        Bench { wallet, policy, ledger, world, deadline: Deadline::NONE }
     }
 
     fn means(&self) -> Means<'_> {
-        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world }
+        Means {
+            wallet: &self.wallet,
+            policy: &self.policy,
+            ledger: &self.ledger,
+            world: &self.world,
+            deadline: self.deadline,
+        }
     }
 
     fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
-        let nobody = Identity { purchase: None, rule: RetryRule::Proven };
-        quote(challenge(offers), &asker(), &self.means())?.reserve(nobody, &self.means())?.authorize(&self.wallet)
+        quote(challenge(offers), &asker(), NOBODY, &self.means())?
+            .reserve(NOBODY, &self.means())?
+            .authorize(&self.wallet)
     }
 
     /// How many atomic units of USDC would still fit, in steps of 1,000.
@@ -47,6 +58,7 @@ impl Bench {
                 network: offer.network.clone(),
                 asset: offer.asset.clone(),
                 amount: Amount::from(*units),
+                purchase: None,
                 now_s: 0,
             };
             self.ledger.check(self.policy.budgets(), &intent).is_ok()
@@ -203,13 +215,139 @@ fn the_approve_callback_sees_what_will_be_signed_and_its_word_is_last() {
 }
 
 #[test]
+fn what_comes_after_the_deadline_is_refused_and_the_amount_is_free() {
+    for slow_approval in [true, false] {
+        let mut bench = Bench::new("0.01 USD", 32);
+        let soon = Duration::from_millis(if slow_approval { 20 } else { 0 });
+        bench.deadline = Deadline::after(Some(soon), "sign_timeout_ms");
+        if slow_approval {
+            let deadline = bench.deadline;
+            bench.policy.approve(Arc::new(move |_| {
+                while deadline.check("").is_ok() {
+                    std::thread::yield_now();
+                }
+                0
+            }));
+        }
+        let payment = bench.authorize(json!([usdc("10000")])).err().unwrap().payment();
+        let what = if slow_approval { "the approve callback's word came" } else { "the signature came" };
+        for part in [what, "raise sign_timeout_ms"] {
+            assert!(payment.refusal().contains(part), "{}", payment.refusal());
+        }
+        assert_eq!((payment.money(), bench.free_units()), (Money::Refused, 10_000));
+    }
+}
+
+#[test]
 fn a_quote_judges_every_offer_and_holds_nothing() {
     let bench = Bench::new("0.01 USD", 0);
-    let text = quote_json(&challenge(json!([usdc("20000"), usdc("10000")])), &asker(), &bench.means());
+    let text = quote_json(&challenge(json!([usdc("20000"), usdc("10000")])), &asker(), NOBODY, &bench.means());
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["chosen"], json!(1));
     assert_eq!((&json["offers"][0]["verdict"], &json["offers"][1]["verdict"]), (&json!("refused"), &json!("payable")));
     assert_eq!(bench.free_units(), 10_000);
+}
+
+#[test]
+fn a_quote_tells_what_each_rule_says_to_each_offer() {
+    let mut bench = Bench::new("0.01 USD", 0);
+    bench.policy.allow("payee", "0x0000000000000000000000000000000000000001").unwrap();
+    bench.policy.budget("payee", 3600, "5.00 USD").unwrap();
+    bench.policy.approve(Arc::new(|_| panic!("a quote asks nobody")));
+    let text = quote_json(&challenge(json!([usdc("2000000")])), &asker(), NOBODY, &bench.means());
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let rules = json["offers"][0]["rules"].as_array().unwrap();
+    let said = |rule: &Value| format!("{} {}", rule["rule"].as_str().unwrap(), rule["verdict"].as_str().unwrap());
+    let expected = [
+        "plain_http_host allowed",
+        "host allowed",
+        "network allowed",
+        "scheme allowed",
+        "payee refused",
+        "asset allowed",
+        "max_per_payment refused",
+        "wallet allowed",
+        "budget refused",
+        "budget allowed",
+        "approve not asked",
+    ];
+    assert_eq!(rules.iter().map(said).collect::<Vec<_>>(), expected);
+    assert_eq!((&rules[8]["scope"], &rules[9]["window_s"]), (&json!("all"), &json!(3600)));
+    assert_eq!(json["offers"][0]["reason"], rules[4]["reason"], "the first that refuses");
+    assert_eq!((&json["offers"][0]["usd"], &json["chosen"]), (&json!("2.00"), &Value::Null));
+}
+
+#[test]
+fn the_json_says_what_may_settle_yet_and_which_entry_it_is() {
+    let bench = Bench::new("0.10 USD", 32 * 3);
+    let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
+    let ends: [(fn(Sent, &Error) -> Payment, &str); 2] =
+        [(|sent, error| sent.lost(error), "10000"), (|sent, _| sent.answered(200, receipt(true), None), "0")];
+    for (at, (end, at_risk)) in ends.iter().enumerate() {
+        let payment = end(bench.authorize(json!([usdc("10000")])).ok().unwrap().send(), &lost);
+        let json: Value = serde_json::from_str(payment.json()).unwrap();
+        assert_eq!((&json["at_risk"], &json["entry"]), (&json!(at_risk), &json!(at + 1)), "{json}");
+        assert_eq!(json["at_risk_usd"], if *at_risk == "0" { Value::Null } else { json!("0.01") });
+    }
+    let unsent = bench.authorize(json!([usdc("10000")])).ok().unwrap().never_sent();
+    assert!(unsent.json().contains(r#""at_risk":"0""#), "{}", unsent.json());
+    let declined = bench.authorize(json!([usdc("2000000")])).err().unwrap().payment();
+    let json: Value = serde_json::from_str(declined.json()).unwrap();
+    assert_eq!((&json["at_risk"], &json["entry"]), (&json!("0"), &Value::Null));
+}
+
+#[test]
+fn a_purchase_that_may_not_be_repeated_says_what_is_at_risk() {
+    let bench = Bench::new("0.10 USD", 32);
+    let purchase = Purchase { id: "GET /paid".into(), named: false };
+    let once = Identity { purchase: Some(&purchase), rule: RetryRule::Never };
+    let terms = challenge(json!([usdc("10000")]));
+    let first = quote(terms.clone(), &asker(), once, &bench.means()).ok().unwrap();
+    let first = first.reserve(once, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
+    first.send().answered(500, None, None);
+    let payment = next(terms, &asker(), once, &bench.means()).err().unwrap().payment();
+    let json: Value = serde_json::from_str(payment.json()).unwrap();
+    assert_eq!((payment.money(), payment.retry()), (Money::Unknown, Retry::Never));
+    let found = (&json["at_risk"], &json["at_risk_usd"], &json["entry"]);
+    assert_eq!(found, (&json!("10000"), &json!("0.01"), &json!(1)), "{json}");
+}
+
+#[test]
+fn a_receipt_that_repeats_the_payment_does_not_reach_the_record() {
+    use base64::Engine;
+    let bench = Bench::new("0.10 USD", 32);
+    let authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
+    let value = authorized.header().1.to_string();
+    let encoding = base64::engine::general_purpose::STANDARD;
+    let sent: Value = serde_json::from_slice(&encoding.decode(&value).unwrap()).unwrap();
+    let signature = sent["payload"]["signature"].as_str().unwrap().to_string();
+    for transaction in [signature.as_str(), &value[..128], "0xabc"] {
+        let lie = json!({"success": true, "transaction": transaction, "network": "eip155:84532", "payer": "0x1",
+            "extra": {"echo": [sent], "header": value, signature.as_str(): 1}, "amount": "7"});
+        let receipt = Receipt::parse(Some(encoding.encode(lie.to_string()).as_bytes()), None).unwrap().unwrap();
+        let payment = authorized.payment().clone().settled(receipt);
+        let record = format!("{} {} {payment:?}", payment.json(), payment.transaction());
+        assert!(!record.contains(&signature[2..]) && !record.contains(&value[..100]), "{record}");
+        assert!(record.contains(r#""amount":"7""#) && record.contains("eip155:84532"), "{record}");
+    }
+}
+
+#[test]
+fn a_receipt_of_upto_lowers_what_counts_only_where_the_policy_believes_it() {
+    let with_amount = |success: bool| {
+        use base64::Engine;
+        let json = json!({"success": success, "transaction": "0xabc", "network": "eip155:84532", "amount": "2000"});
+        let header = base64::engine::general_purpose::STANDARD.encode(json.to_string());
+        Receipt::parse(Some(header.as_bytes()), None).map(|receipt| receipt.map_err(|e: ReceiptError| e.to_string()))
+    };
+    for (believes, success, free) in [(false, true, 90_000), (true, true, 98_000), (true, false, 90_000)] {
+        let bench = Bench::new("0.10 USD", 32);
+        let mut authorized = bench.authorize(json!([usdc("10000")])).ok().unwrap();
+        assert!(!authorized.believes, "the scheme is exact");
+        authorized.believes = believes;
+        authorized.send().answered(200, with_amount(success), None);
+        assert_eq!(bench.free_units(), free, "{believes} {success}");
+    }
 }
 
 #[test]
@@ -230,7 +368,7 @@ fn a_repeat_after_a_lost_answer_carries_the_same_bytes_whatever_the_nonce_source
     let mut terms = challenge(json!([usdc("10000")]));
     let extensions = r#"{"payment-identifier":{"info":{"required":false}}}"#.to_string();
     terms.extensions = serde_json::value::RawValue::from_string(extensions).ok();
-    let quoted = quote(terms.clone(), &asker(), &bench.means()).ok().unwrap();
+    let quoted = quote(terms.clone(), &asker(), identity, &bench.means()).ok().unwrap();
     let first = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
     let bytes = first.header().1.to_string();
     let lost = Error::new(crate::error::Status::ConnectionLost, "gone");

@@ -30,16 +30,19 @@ pub enum Subject {
     Scheme,
     /// A host that may be paid over plain http although it is not loopback.
     PlainHttpHost,
+    /// A scheme whose receipts are believed where they say that less was taken than was signed.
+    Receipt,
 }
 
 impl Subject {
-    const ALL: [(&'static str, Subject); 6] = [
+    const ALL: [(&'static str, Subject); 7] = [
         ("network", Subject::Network),
         ("asset", Subject::Asset),
         ("payee", Subject::Payee),
         ("host", Subject::Host),
         ("scheme", Subject::Scheme),
         ("plain_http_host", Subject::PlainHttpHost),
+        ("receipt", Subject::Receipt),
     ];
 
     fn parse(text: &str) -> Result<Self, Error> {
@@ -48,7 +51,7 @@ impl Subject {
             Error::new(
                 Status::Argument,
                 format!(
-                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme or plain_http_host"
+                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme, plain_http_host or receipt"
                 ),
             )
         })
@@ -76,6 +79,9 @@ pub struct Policy {
 const MAX_PER_PAYMENT_DEFAULT: &str = "1.00 USD";
 const BUDGET_DEFAULT: &str = "10.00 USD";
 
+/// The scheme that signs a maximum and takes what was used.
+const SCHEME_UP_TO: &str = "upto";
+
 impl Policy {
     pub fn new() -> Result<Self, Error> {
         Ok(Policy {
@@ -99,7 +105,8 @@ impl Policy {
     pub fn budget(&mut self, scope: &str, window_s: u64, amount: &str) -> Result<(), Error> {
         let scope = Scope::parse(scope).ok_or_else(|| {
             let shown = printable(scope);
-            Error::new(Status::Argument, format!("a budget cannot have the scope \"{shown}\"; use all, host or payee"))
+            let message = format!("a budget cannot have the scope \"{shown}\"; use all, purchase, host or payee");
+            Error::new(Status::Argument, message)
         })?;
         let limit = Price::parse(amount)?;
         self.budgets
@@ -111,6 +118,14 @@ impl Policy {
     /// Allows what the pattern matches. The first such rule of a subject forbids everything it does not match.
     pub fn allow(&mut self, what: &str, pattern: &str) -> Result<(), Error> {
         let subject = Subject::parse(what)?;
+        if subject == Subject::Receipt && pattern != SCHEME_UP_TO {
+            let shown = printable(pattern);
+            let message = format!(
+                "receipts of \"{shown}\" cannot say that less was taken; only {SCHEME_UP_TO} has a maximum, so allow \
+                 receipt \"{SCHEME_UP_TO}\""
+            );
+            return Err(Error::new(Status::Pattern, message));
+        }
         self.allowed.push((subject, Pattern::parse(what, pattern)?));
         Ok(())
     }
@@ -131,6 +146,11 @@ impl Policy {
     /// Asks `approve` before each payment, after every other rule has passed.
     pub fn approve(&mut self, approve: Approve) {
         self.approve = Some(approve);
+    }
+
+    /// Whether a receipt for an offer of `scheme` may lower what counts to what it says was taken.
+    pub fn believes_receipts(&self, scheme: &str) -> bool {
+        scheme == SCHEME_UP_TO && self.allowed.iter().any(|(subject, _)| *subject == Subject::Receipt)
     }
 
     pub fn budgets(&self) -> &[Budget] {

@@ -7,6 +7,7 @@ use super::{Policy, Subject};
 use crate::error::printable;
 use crate::money::{Price, Usd, known_asset};
 use crate::protocol::Offer;
+use std::iter;
 
 /// Who asks to be paid: the origin whose answer was 402, and how it was reached.
 #[derive(Clone, Debug)]
@@ -32,12 +33,24 @@ impl Asker {
 impl Policy {
     /// Every rule that needs no memory. `Err` is one sentence: the rule, its value, what was asked, the setter.
     pub fn check(&self, asker: &Asker, offer: &Offer) -> Result<(), String> {
-        self.check_asker(asker)?;
-        self.check_listed(Subject::Network, offer)?;
-        self.check_listed(Subject::Scheme, offer)?;
-        self.check_listed(Subject::Payee, offer)?;
-        self.check_asset(offer)?;
-        self.check_amount(offer)
+        self.verdicts(asker, offer).find_map(|(_, verdict)| verdict.err()).map_or(Ok(()), Err)
+    }
+
+    /// What each rule says, by the name of its setter, in the order they are asked; the next one only when it is
+    /// wanted.
+    pub fn verdicts<'a>(
+        &'a self,
+        asker: &'a Asker,
+        offer: &'a Offer,
+    ) -> impl Iterator<Item = (&'static str, Result<(), String>)> + 'a {
+        let listed = |subject: Subject| move || (subject.name(), self.check_listed(subject, offer));
+        iter::once_with(|| (Subject::PlainHttpHost.name(), self.check_channel(asker)))
+            .chain(iter::once_with(|| (Subject::Host.name(), self.check_host(asker))))
+            .chain(iter::once_with(listed(Subject::Network)))
+            .chain(iter::once_with(listed(Subject::Scheme)))
+            .chain(iter::once_with(listed(Subject::Payee)))
+            .chain(iter::once_with(|| (Subject::Asset.name(), self.check_asset(offer))))
+            .chain(iter::once_with(|| ("max_per_payment", self.check_amount(offer))))
     }
 
     /// The rules about who asks, whatever the offer.
@@ -169,7 +182,7 @@ pub(super) fn texts_of(subject: Subject, offer: &Offer) -> Vec<String> {
             let symbol = known_asset(&offer.network, &offer.asset).map(|asset| asset.symbol.to_string());
             std::iter::once(asset_text(offer)).chain(symbol).collect()
         }
-        Subject::Host | Subject::PlainHttpHost => Vec::new(),
+        Subject::Host | Subject::PlainHttpHost | Subject::Receipt => Vec::new(),
     }
 }
 

@@ -98,6 +98,19 @@ fn each_list_forbids_what_it_does_not_name() {
 }
 
 #[test]
+fn receipts_are_believed_only_of_upto_and_only_when_that_was_said() {
+    let mut policy = Policy::new().unwrap();
+    assert!(!policy.believes_receipts("upto"));
+    for bad in ["exact", "*", "up*"] {
+        let error = policy.allow("receipt", bad).unwrap_err();
+        assert!(error.status == Status::Pattern && error.message.contains("upto"), "{}", error.message);
+    }
+    policy.allow("receipt", "upto").unwrap();
+    assert!(policy.believes_receipts("upto") && !policy.believes_receipts("exact"));
+    assert_eq!(policy.check(&asker("a.example"), &offer("1")), Ok(()), "it forbids nothing");
+}
+
+#[test]
 fn an_unknown_asset_needs_leave_a_limit_and_a_budget() {
     let token = "0x00000000000000000000000000000000000000A1";
     let unknown = offer_with(|accepts| {

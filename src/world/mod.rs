@@ -1,12 +1,16 @@
 //! What is not a function of its input: the clock and randomness.
 //!
 //! Owns the two doors through which they come in, so that tests can hand in a manual clock and seeded
-//! bytes and every signature is reproducible. Monotonic time for deadlines is not here: it never reaches
-//! a signature, and the transport reads it where it waits.
+//! bytes and every signature is reproducible. Monotonic time for deadlines needs no door: it never reaches
+//! a signature, and is read where somebody waits.
+
+mod deadline;
 
 use crate::error::{Error, Status};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use deadline::Deadline;
 
 /// Wall-clock time, whole seconds since 1970 (what a signature is valid between).
 pub trait Clock: Send + Sync {

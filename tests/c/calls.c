@@ -2,6 +2,7 @@
 #include "setup.h"
 #include "sha256.h"
 
+#include <time.h>
 #include <unistd.h>
 
 static void versions(void)
@@ -387,6 +388,98 @@ static void policy_and_its_callback(const server *server)
     x402_client_free(client);
 }
 
+typedef struct meddler {
+    x402_policy *policy;
+    x402_wallet *wallet;
+    x402_config *config;
+    char offer[1024];
+} meddler;
+
+/* Changes all that the client was made from, and says yes. */
+static int32_t meddle(void *userdata, const char *offer, size_t len)
+{
+    meddler *meddler = userdata;
+    x402_error *error = NULL;
+    snprintf(meddler->offer, sizeof meddler->offer, "%.*s", (int)len, offer);
+    NEED(x402_policy_allow(meddler->policy, "payee", "0x0000000000000000000000000000000000000001", &error));
+    NEED(x402_policy_max_per_payment(meddler->policy, "0.000001 USD", &error));
+    NEED(x402_wallet_add_evm_key(meddler->wallet, "0000000000000000000000000000000000000000000000000000000000000001", &error));
+    NEED(x402_config_wallet(meddler->config, meddler->wallet, &error));
+    NEED(x402_config_policy(meddler->config, meddler->policy, &error));
+    x402_config_free(meddler->config);
+    x402_policy_free(meddler->policy);
+    x402_wallet_free(meddler->wallet);
+    return 0;
+}
+
+static void what_was_approved_is_what_is_signed(const server *server)
+{
+    x402_error *error = NULL;
+    x402_client *client;
+    x402_response *response;
+    meddler meddler = {0};
+    char part[128];
+    NEED(x402_wallet_new(&meddler.wallet, &error));
+    NEED(x402_wallet_add_evm_key(meddler.wallet, TEST_KEY, &error));
+    NEED(x402_policy_new(&meddler.policy, &error));
+    NEED(x402_policy_approve(meddler.policy, meddle, &meddler, &error));
+    NEED(x402_config_new(&meddler.config, &error));
+    NEED(x402_config_wallet(meddler.config, meddler.wallet, &error));
+    NEED(x402_config_policy(meddler.config, meddler.policy, &error));
+    NEED(x402_client_new(meddler.config, &client, &error));
+    NEED(x402_client_get(client, server_path(server, "/weather"), &response, &error));
+    const x402_payment *payment = x402_response_payment(response);
+    CHECK(x402_response_money(response) == X402_MONEY_PAID, "%s", x402_payment_refusal(payment));
+    const char *signed_[][2] = {{"amount", x402_payment_amount(payment)},
+                                {"asset", x402_payment_asset(payment)},
+                                {"network", x402_payment_network(payment)},
+                                {"payee", x402_payment_payee(payment)},
+                                {"payer", TEST_ADDRESS}};
+    for (size_t i = 0; i < sizeof signed_ / sizeof *signed_; i++) {
+        snprintf(part, sizeof part, "\"%s\":\"%s\"", signed_[i][0], signed_[i][1]);
+        CHECK(strstr(meddler.offer, part), "%s in %s", part, meddler.offer);
+        CHECK(strstr(x402_payment_json(payment), part), "%s in %s", part, x402_payment_json(payment));
+    }
+    x402_response_free(response);
+    x402_client_free(client);
+}
+
+static int32_t approve_late(void *userdata, const char *offer, size_t len)
+{
+    const struct timespec ten_ms = {.tv_nsec = 10 * 1000 * 1000};
+    (void)userdata, (void)offer, (void)len;
+    nanosleep(&ten_ms, NULL);
+    return 0;
+}
+
+static void an_approval_that_comes_late_refuses(const server *server)
+{
+    x402_error *error = NULL;
+    x402_wallet *wallet;
+    x402_policy *policy;
+    x402_config *config;
+    x402_client *client;
+    x402_response *response;
+    NEED(x402_wallet_new(&wallet, &error));
+    NEED(x402_wallet_add_evm_key(wallet, TEST_KEY, &error));
+    NEED(x402_policy_new(&policy, &error));
+    NEED(x402_policy_approve(policy, approve_late, NULL, &error));
+    NEED(x402_config_new(&config, &error));
+    NEED(x402_config_wallet(config, wallet, &error));
+    NEED(x402_config_policy(config, policy, &error));
+    NEED(x402_config_set(config, "sign_timeout_ms", "5", &error));
+    NEED(x402_client_new(config, &client, &error));
+    NEED(x402_client_get(client, server_path(server, "/weather"), &response, &error));
+    const char *refusal = x402_payment_refusal(x402_response_payment(response));
+    CHECK(x402_response_money(response) == X402_MONEY_REFUSED, "%d", (int)x402_response_money(response));
+    CHECK(strstr(refusal, "sign_timeout_ms"), "%s", refusal);
+    x402_response_free(response);
+    x402_client_free(client);
+    x402_config_free(config);
+    x402_policy_free(policy);
+    x402_wallet_free(wallet);
+}
+
 static void progress_and_request_settings(const server *server, x402_client *client)
 {
     x402_error *error = NULL;
@@ -486,6 +579,8 @@ int main(void)
     reading(&server, client);
     a_response_freed_in_its_own_callback(&server, client);
     policy_and_its_callback(&server);
+    what_was_approved_is_what_is_signed(&server);
+    an_approval_that_comes_late_refuses(&server);
     progress_and_request_settings(&server, client);
     quoting(&server, client);
     network_errors(client);

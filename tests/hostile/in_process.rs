@@ -20,7 +20,7 @@ use x402::payer::{self, Identity, Means, Payment};
 use x402::policy::{Asker, Policy};
 use x402::protocol::Challenge;
 use x402::wallet::Wallet;
-use x402::world::{Entropy, FixedEntropy, ManualClock, World};
+use x402::world::{Deadline, Entropy, FixedEntropy, ManualClock, World};
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -145,9 +145,9 @@ pub fn one_transfer_and_no_approval() -> Seen {
     // Randomness for one nonce: a second signature would have none.
     let clock = Box::new(ManualClock::at(now_s()));
     let world = World { clock, entropy: Box::new(FixedEntropy::new([7; 32])) };
-    let means = Means { wallet: &wallet, policy: &policy, ledger: &ledger, world: &world };
-    let quoted = payer::quote(challenge, &asker, &means).unwrap();
+    let means = Means { wallet: &wallet, policy: &policy, ledger: &ledger, world: &world, deadline: Deadline::NONE };
     let identity = Identity { purchase: None, rule: RetryRule::Proven };
+    let quoted = payer::quote(challenge, &asker, identity, &means).unwrap();
     let authorized = quoted.reserve(identity, &means).ok().unwrap().authorize(&wallet).unwrap();
     let sent: Value = serde_json::from_slice(&BASE64.decode(authorized.header().1).unwrap()).unwrap();
     let mut seen = Seen { signatures: 1, ..Seen::default() };

@@ -1,11 +1,11 @@
 //! What runs a case: a client in some language, given one JSON and giving back one JSON.
 //!
 //! Owns the process form of it: a driver is a program that reads a case from its input and writes the result
-//! to its output. One that hangs is ended and counts as failed.
+//! to its output. One that hangs is ended and counts as failed. Which programs there are is said by the builds that make
+//! them, in `X402_DRIVERS`.
 
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -20,16 +20,44 @@ pub trait Driver: Send + Sync {
 
 /// A driver program.
 pub struct ProcessDriver {
-    pub program: PathBuf,
+    /// Its language, for people.
+    pub name: String,
+    /// As one would type it: the shell splits it into words.
+    pub command: String,
+}
+
+/// The drivers that `X402_DRIVERS` names: `name=command`, separated by `;`. None if it is not set.
+pub fn drivers_of_environment() -> Vec<ProcessDriver> {
+    let Some(list) = std::env::var_os("X402_DRIVERS") else { return Vec::new() };
+    let drivers = parse_drivers(list.to_str().expect("X402_DRIVERS is UTF-8"));
+    drivers.unwrap_or_else(|problem| panic!("X402_DRIVERS: {problem}"))
+}
+
+/// A list that names nothing is an error, because a test that runs no driver would pass.
+pub fn parse_drivers(list: &str) -> Result<Vec<ProcessDriver>, String> {
+    let mut drivers: Vec<ProcessDriver> = Vec::new();
+    for entry in list.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let parts = entry.split_once('=').map(|(name, command)| (name.trim(), command.trim()));
+        let Some((name, command)) = parts.filter(|(name, command)| !name.is_empty() && !command.is_empty()) else {
+            return Err(format!("{entry:?} is not name=command"));
+        };
+        if drivers.iter().any(|driver| driver.name == name) {
+            return Err(format!("{name} is there twice"));
+        }
+        drivers.push(ProcessDriver { name: name.to_owned(), command: command.to_owned() });
+    }
+    if drivers.is_empty() { Err("it is set, and names no driver".to_owned()) } else { Ok(drivers) }
 }
 
 impl Driver for ProcessDriver {
     fn run(&self, input: &Value) -> Result<Value, String> {
-        let mut child = Command::new(&self.program)
+        // `exec`, so that the program itself is what is ended when it hangs.
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("exec {}", self.command)])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{}: {error}", self.program.display()))?;
+            .map_err(|error| format!("{}: {error}", self.command))?;
         let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let text = input.to_string();
         let writer = thread::spawn(move || stdin.write_all(text.as_bytes()));

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Result, Row, params};
 use serde_json::Value;
 
 const ENTRY_COLUMNS: &str = "id, state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id, \
-                             payer, valid_before_s, owner";
+                             payer, valid_before_s, counted, state = 'paid' AND NOT named AND terms IS NOT NULL, owner";
 
 /// A number as SQLite keeps it.
 pub(super) fn signed(number: u64) -> i64 {
@@ -46,8 +46,10 @@ fn entry(row: &Row<'_>) -> Result<(Entry, String)> {
         transaction: row.get(10)?,
         payer: row.get(11)?,
         valid_before_s: unsigned(row, 12)?,
+        counted: amount(row, 13)?,
+        broke_off: row.get(14)?,
     };
-    Ok((entry, row.get(13)?))
+    Ok((entry, row.get(15)?))
 }
 
 /// The latest second any entry was written at: time as the ledger counts it never goes back.
@@ -88,8 +90,8 @@ pub(super) fn recipe_of(db: &Connection, id: u64) -> Result<Option<Recipe>> {
 
 pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &str) -> Result<u64> {
     let sql = "INSERT INTO entries (state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id,
-                 owner, payer, signed_s, valid_before_s, nonce, terms, facts)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+                 owner, payer, signed_s, valid_before_s, nonce, terms, facts, counted)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     db.prepare_cached(sql)?.execute(params![
         entry.state.name(),
         signed(entry.at_s),
@@ -108,6 +110,7 @@ pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &st
         recipe.nonce,
         recipe.terms,
         recipe.facts,
+        entry.counted.to_string(),
     ])?;
     let id = u64::try_from(db.last_insert_rowid()).unwrap_or(0);
     db.prepare_cached("UPDATE openings SET latest_s = ?1")?.execute([signed(entry.at_s)])?;
@@ -127,6 +130,26 @@ pub(super) fn wipe(db: &Connection, id: u64) -> Result<()> {
         .map(|_| ())
 }
 
+/// Puts it back, for a paid purchase whose answer broke off; `false` if no repeat could be known.
+pub(super) fn restore(db: &Connection, id: u64, recipe: &Recipe) -> Result<bool> {
+    let sql = "UPDATE entries SET nonce = ?2, terms = ?3, facts = ?4
+               WHERE id = ?1 AND state = 'paid' AND purchase IS NOT NULL";
+    db.prepare_cached(sql)?.execute(params![signed(id), recipe.nonce, recipe.terms, recipe.facts]).map(|rows| rows > 0)
+}
+
+/// Writes a receipt. What it says that was taken counts; see [`Entry::counted_after`].
+pub(super) fn set_paid(db: &Connection, entry: &Entry, transaction: &str, counted: Amount) -> Result<()> {
+    let sql = "UPDATE entries SET state = 'paid', transaction_id = ?2, counted = ?3 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![signed(entry.id), transaction, counted.to_string()])?;
+    if !entry.state.counts() {
+        return count(db, &Entry { counted, ..entry.clone() }, add_total);
+    }
+    match entry.counted.checked_sub(counted) {
+        Some(less) if !less.is_zero() => count(db, &Entry { counted: less, ..entry.clone() }, subtract_total),
+        _ => Ok(()),
+    }
+}
+
 /// `None`: the sum cannot be kept.
 type Change = fn(Amount, Amount) -> Option<Amount>;
 
@@ -140,12 +163,12 @@ pub(super) fn subtract_total(total: Amount, amount: Amount) -> Option<Amount> {
     total.checked_sub(amount)
 }
 
-/// Changes the entry's total under every scope.
+/// Changes the entry's total under every scope by what counts of it.
 pub(super) fn count(db: &Connection, entry: &Entry, change: Change) -> Result<()> {
     for scope in [Scope::All, Scope::Host, Scope::Payee] {
         let key = entry.key(scope);
         let total = total(db, scope, &key, &entry.unit)?;
-        let Some(changed) = change(total, entry.amount) else { continue };
+        let Some(changed) = change(total, entry.counted) else { continue };
         db.prepare_cached(
             "INSERT INTO totals VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (scope, key, unit) DO UPDATE SET amount = excluded.amount",
@@ -190,11 +213,12 @@ pub(super) fn spent(
     };
     let column = match scope {
         Scope::All => "''",
+        Scope::Purchase => "purchase",
         Scope::Host => "host",
         Scope::Payee => "payee",
     };
     let sql = format!(
-        "SELECT unit, amount FROM entries INDEXED BY entries_by_time
+        "SELECT unit, counted FROM entries INDEXED BY entries_by_time
          WHERE at_s > ?1 AND state IN ('open', 'unknown', 'paid') AND {column} = ?2"
     );
     let mut events = db.prepare_cached(&sql)?;

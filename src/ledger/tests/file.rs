@@ -99,7 +99,7 @@ fn a_killed_process_leaves_a_signature_that_another_presents_again() {
     let (mut again, recipe) = found.expect("the dead process's signature");
     assert_eq!((recipe.nonce, recipe.signed_s, recipe.terms.as_str()), ([7; 32], NOW_S, TERMS));
     again.commit();
-    again.paid("0xabc").unwrap();
+    again.paid("0xabc", None).unwrap();
     assert_eq!(bench.total(), "1000");
 }
 
@@ -139,7 +139,7 @@ fn a_late_receipt_for_an_abandoned_entry_counts_it_again() {
     first.unknown(TurnedDown::No).unwrap();
     let borrowed = Reservation { ledger: Arc::clone(&bench.ledger), id: 1, hold: Hold::Borrowed, open: true };
     bench.ledger.abandon(1).unwrap();
-    borrowed.paid("0xabc").unwrap();
+    borrowed.paid("0xabc", None).unwrap();
     assert_eq!(bench.total(), "1000");
 }
 
@@ -258,7 +258,7 @@ impl Bench {
             terms: terms.into(),
             facts: r#"{"a":"b"}"#.into(),
         };
-        let order = Order { intent: &intent, recipe, purchase: None, rule: RetryRule::Proven, budgets: &self.budgets };
+        let order = Order { intent: &intent, recipe, rule: RetryRule::Proven, budgets: &self.budgets };
         self.ledger.reserve(order)
     }
 }
@@ -280,7 +280,7 @@ fn price_of_a_reservation() {
             let Grant::New(mut reservation) = grant else { panic!() };
             reservation.commit();
             let begun = std::time::Instant::now();
-            reservation.paid("0xabc").unwrap();
+            reservation.paid("0xabc", None).unwrap();
             closing += begun.elapsed();
         }
         println!("{path:?}: reserve {:?}, outcome {:?}", reserving / rounds, closing / rounds);

@@ -60,7 +60,7 @@ fn two_equal_requests_at_once_are_two_purchases_unless_they_bear_one_name() {
         let (second, _) = standing(buy(bench, &named(), NOW_S));
         assert_eq!(first.entry(), second.entry());
         second.unknown(TurnedDown::Unproven).unwrap();
-        first.paid("0xabc").unwrap();
+        first.paid("0xabc", None).unwrap();
         assert_eq!(bench.total(), "30000");
     });
 }
@@ -68,12 +68,12 @@ fn two_equal_requests_at_once_are_two_purchases_unless_they_bear_one_name() {
 #[test]
 fn a_named_purchase_that_is_paid_is_paid_for_ever_and_another_is_over() {
     each_store(&[], |bench| {
-        new(buy(bench, &named(), NOW_S)).paid("0xabc").unwrap();
+        new(buy(bench, &named(), NOW_S)).paid("0xabc", None).unwrap();
         let (again, _) = standing(buy(bench, &named(), NOW_S + 1_000_000));
         again.unknown(TurnedDown::Proven).unwrap();
         standing(buy(bench, &named(), NOW_S + 2_000_000));
-        new(buy(bench, &derived(), NOW_S)).paid("0xabc").unwrap();
-        new(buy(bench, &derived(), NOW_S)).paid("0xdef").unwrap();
+        new(buy(bench, &derived(), NOW_S)).paid("0xabc", None).unwrap();
+        new(buy(bench, &derived(), NOW_S)).paid("0xdef", None).unwrap();
         assert_eq!(bench.total(), "30000");
     });
 }
@@ -92,11 +92,53 @@ fn a_refusal_before_settlement_allows_a_second_signature_that_counts_on_top() {
 }
 
 #[test]
+fn the_signatures_of_one_purchase_have_a_budget_together() {
+    for purchase in [named(), derived()] {
+        let atomic = format!("25000 {BASE}/erc20:{USDC}");
+        each_store(&[budget(Scope::Purchase, 0, "0.05 USD"), budget(Scope::Purchase, 3600, &atomic)], |bench| {
+            let retry =
+                |units, at_s| bench.order(intent(units, "a", at_s), Some(&purchase), RetryRule::UpTo(9)).map(new);
+            for _ in 0..2 {
+                retry("10000", NOW_S).unwrap().unknown(TurnedDown::Unproven).unwrap();
+            }
+            let Err(Denied::Refused(reason)) = retry("5001", NOW_S) else { panic!("the budget was passed") };
+            assert!(reason.contains("20000 atomic units of the purchase budget of 25000"), "{reason}");
+            assert!(reason.contains("budget \"purchase\""), "{reason}");
+            let other = Purchase { id: "another".into(), ..purchase.clone() };
+            new(bench.order(intent("25000", "a", NOW_S), Some(&other), RetryRule::Proven).unwrap());
+            new(bench.order(intent("25000", "a", NOW_S), None, RetryRule::Proven).unwrap());
+            assert!(bench.order(intent("25001", "a", NOW_S), None, RetryRule::Proven).is_err());
+            // The window has moved on, and what has no window has not; an unnamed purchase is over by then.
+            let later_s = NOW_S + 3600;
+            let later = retry("25000", later_s);
+            assert!(later.is_ok(), "{later:?}");
+            later.unwrap().unknown(TurnedDown::Unproven).unwrap();
+            let last = retry("5001", later_s + 3600);
+            assert_eq!(last.is_err(), purchase.named, "{last:?}");
+        });
+    }
+}
+
+#[test]
+fn equal_requests_without_a_name_that_are_paid_or_in_flight_are_other_purchases() {
+    each_store(&[budget(Scope::Purchase, 0, "0.01 USD")], |bench| {
+        let first = new(buy(bench, &derived(), NOW_S));
+        let second = new(buy(bench, &derived(), NOW_S));
+        first.paid("0xabc", None).unwrap();
+        second.paid("0xdef", None).unwrap();
+        new(buy(bench, &derived(), NOW_S)).paid("0xfed", None).unwrap();
+        assert_eq!(bench.total(), "30000");
+    });
+}
+
+#[test]
 fn a_rule_that_forbids_repeats_says_what_stands_and_until_when() {
     each_store(&[], |bench| {
         new(buy(bench, &named(), NOW_S)).unknown(TurnedDown::No).unwrap();
         let refused = bench.order(intent("10000", "a", NOW_S), Some(&named()), RetryRule::Never);
-        let Err(Denied::Refused(reason)) = refused else { panic!("{refused:?}") };
+        let Err(Denied::Stands(stood)) = refused else { panic!("{refused:?}") };
+        let Stood { reason, entry, at_risk: Some((amount, Some(usd))) } = *stood else { panic!("{stood:?}") };
+        assert_eq!((entry, amount, usd.to_string().as_str()), (1, Amount::from(10_000), "0.01"));
         for part in ["10000 atomic units", "retry_policy never", &(NOW_S + 60).to_string(), "entry 1"] {
             assert!(reason.contains(part), "{part}: {reason}");
         }
@@ -126,6 +168,75 @@ fn an_abandoned_entry_counts_no_more_and_a_late_receipt_counts_it_again() {
         assert_eq!(bench.total(), "0");
         assert!(bench.ledger.abandon(entry).is_err());
         drop(new(buy(bench, &named(), NOW_S)));
+        assert_eq!(bench.total(), "10000");
+    });
+}
+
+#[test]
+fn a_paid_purchase_whose_answer_broke_off_is_presented_again_until_it_is_void_or_given_up() {
+    let bought = |bench: &Bench, purchase: &Purchase| {
+        let grant = buy(bench, purchase, NOW_S);
+        let Grant::New(mut reservation) = grant else { panic!("a signature stood") };
+        reservation.commit();
+        let entry = reservation.entry();
+        let delivery = reservation.paid("0xabc", None).unwrap();
+        assert!(delivery.broke_off(&recipe(NOW_S)).unwrap());
+        entry
+    };
+    each_store(&[], |bench| {
+        let entry = bought(bench, &derived());
+        let (again, kept) = standing(buy(bench, &derived(), NOW_S));
+        assert_eq!((kept.nonce, kept.terms.as_str()), ([7; 32], TERMS));
+        again.unknown(TurnedDown::Unproven).unwrap();
+        let (again, kept) = standing(buy(bench, &derived(), NOW_S + 60 + EXPIRY_MARGIN_S));
+        let delivery = again.paid("0xabc", None).unwrap();
+        assert!(delivery.broke_off(&kept).unwrap());
+        let listed: Value = serde_json::from_str(&bench.ledger.entries(0, 9).unwrap()).unwrap();
+        assert_eq!((&listed[0]["broke_off"], &listed[0]["state"]), (&true.into(), &"paid".into()));
+        assert_eq!(bench.total(), "10000", "presented again, it counts once");
+
+        // Given up, only the answer is gone: the amount counts, and the next request is another purchase.
+        bench.ledger.abandon(entry).unwrap();
+        assert!(bench.ledger.abandon(entry).is_err());
+        let other = bought(bench, &derived());
+        assert_ne!(other, entry);
+        assert_eq!(bench.total(), "20000");
+        new(buy(bench, &derived(), NOW_S + 60 + EXPIRY_MARGIN_S + 1));
+    });
+    each_store(&[], |bench| {
+        bought(bench, &derived());
+        drop(standing(buy(bench, &derived(), NOW_S)).0.paid("0xabc", None).unwrap());
+        drop(new(buy(bench, &derived(), NOW_S)));
+        assert_eq!(bench.total(), "20000", "handed over the second time, it is over");
+        let Grant::New(nobody) = bench.order(intent("1", "a", NOW_S), None, RetryRule::Proven).unwrap() else {
+            panic!()
+        };
+        assert!(!nobody.paid("0xabc", None).unwrap().broke_off(&recipe(NOW_S)).unwrap());
+    });
+}
+
+#[test]
+fn a_receipt_lowers_what_counts_and_never_raises_it() {
+    let budgets = [budget(Scope::All, 0, "0.01 USD"), budget(Scope::Host, 3600, "0.01 USD")];
+    each_store(&budgets, |bench| {
+        let paid = |charged| drop(new(buy(bench, &named(), NOW_S)).paid("0xabc", Some(Amount::from(charged))).unwrap());
+        paid(4_000);
+        assert_eq!(bench.total(), "4000");
+        assert!(bench.check(&intent("6000", "a", NOW_S)).is_ok(), "in windows too");
+        assert!(bench.check(&intent("6001", "a", NOW_S)).is_err());
+        let again = |charged| {
+            let Grant::Standing(standing, _) = buy(bench, &named(), NOW_S) else { panic!("a second signature") };
+            drop(standing.paid("0xabc", Some(Amount::from(charged))).unwrap());
+        };
+        again(9_000);
+        assert_eq!(bench.total(), "4000");
+        again(0);
+        assert_eq!(bench.total(), "0");
+        let listed: Value = serde_json::from_str(&bench.ledger.entries(0, 1).unwrap()).unwrap();
+        assert_eq!((&listed[0]["amount"], &listed[0]["counted"]), (&"10000".into(), &"0".into()));
+    });
+    each_store(&budgets, |bench| {
+        drop(new(buy(bench, &named(), NOW_S)).paid("0xabc", Some(Amount::from(10_001))).unwrap());
         assert_eq!(bench.total(), "10000");
     });
 }

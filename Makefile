@@ -60,6 +60,8 @@ include tests/interop/interop.mk
 interop: export X402_LIB_DIR = $(CURDIR)/$(BUILD)/release/lib
 interop: library
 
+include bindings/cpp/cpp.mk
+
 library: $(BUILD)/release/CMakeCache.txt
 	cmake --build $(BUILD)/release --target x402_cargo
 

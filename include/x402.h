@@ -65,6 +65,10 @@
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature
  *                            provably cannot settle; or also after any 402, up to so many signatures
+ *  * prepay                  true or false; default "false"
+ *                            pay with the first request where this client paid the same method, origin
+ *                            and path in the last 10 minutes; if the server turns that down and proves
+ *                            so, the new terms may be paid too, and both count
  *  * sign_in                 true or false; default "false"
  *                            where a server offers sign-in-with-x, show it the wallet's address by a
  *                            signature before paying, in case it was paid before; reused at that origin
@@ -126,7 +130,7 @@
 #define X402_ABI_VERSION 0
 
 /* An event to begin with: x402_event event = X402_EVENT_INIT; */
-#define X402_EVENT_INIT { sizeof(x402_event), 0, 0, 0, NULL, NULL, 0 }
+#define X402_EVENT_INIT { sizeof(x402_event), 0, X402_OK, 0, NULL, NULL, 0 }
 
 /* On Windows, define X402_STATIC before including this to link the static library. */
 #if defined(_WIN32) && !defined(X402_STATIC)
@@ -137,6 +141,11 @@
 #define X402_API
 #endif
 
+
+/**
+ * What an x402_sign_fn returns to be asked for another kind of the same message: "evm-digest" after "evm-typed-data".
+ */
+#define X402_SIGN_OTHER_KIND -2
 
 /**
  * The length of a body that is not known before it was read.
@@ -384,8 +393,8 @@ typedef struct x402_error x402_error;
  *
  * Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
  * "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
- * three count under every budget. A request that is repeated while its payment is in the open presents the very same
- * payment again; see the settings purchase_key and retry_policy.
+ * three count under every budget. A request that is repeated while its payment is in the open, or after it was paid and
+ * the answer broke off or was a 5xx, presents the very same payment again; see the settings purchase_key and retry_policy.
  *
  * A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
  * once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
@@ -445,6 +454,33 @@ typedef struct x402_response x402_response;
  * Keys that may sign payments. Any thread.
  */
 typedef struct x402_wallet x402_wallet;
+
+/**
+ * Signs with a key that stays elsewhere: a KMS, an HSM, another process. Runs on the thread that called in and while
+ * no lock of the library is held: it may block, and may call the library. Must not unwind or longjmp.
+ *
+ * Returns 0 when it has signed, X402_SIGN_OTHER_KIND to be asked again, or any other value to refuse: nothing is then
+ * paid, the caller gets the original 402, and x402_payment_refusal names the value.
+ *
+ * An ed25519 signature must be the same for the same message each time (RFC 8032), because a payment is signed again
+ * when it is sent again. EVM signatures may differ: the nonce inside the message lets only one of them settle.
+ *
+ * @param kind           "evm-typed-data": `data` is the message as JSON, as eth_signTypedData_v4 takes it (EIP-712), so
+ *                       that a wallet can show what it signs. "evm-digest": its 32-byte hash, only sent to a signer that
+ *                       returned X402_SIGN_OTHER_KIND for the JSON. "solana-message": the message's bytes.
+ * @param data           what to sign, `len` bytes, valid during the call; JSON is not NUL-terminated
+ * @param signature      where the signature goes: room for `cap` bytes (4096)
+ * @param signature_len  to be set to the signature's length. EVM: 65 bytes r, s, v, or 64 without v; both are checked
+ *                       against the address, and v and a high s are put right. Another length is passed on as a smart
+ *                       wallet's (ERC-1271, ERC-6492). Solana: 64 bytes, checked.
+ */
+typedef int32_t (*x402_sign_fn)(void *userdata,
+                                const char *kind,
+                                const uint8_t *data,
+                                size_t len,
+                                uint8_t *signature,
+                                size_t cap,
+                                size_t *signature_len);
 
 /**
  * Asked before each payment, after every rule has agreed. 0 pays; anything else refuses, and the caller gets the
@@ -627,11 +663,83 @@ X402_API x402_status x402_wallet_new(x402_wallet **out, x402_error **error);
 X402_API x402_status x402_wallet_add_evm_key(x402_wallet *wallet, const char *hex, x402_error **error);
 
 /**
+ * Adds the EVM key of a mnemonic: words of the English BIP-39 list, keys by BIP-32.
+ *
+ * @param phrase           12, 15, 18, 21 or 24 words with spaces between them. Copied; wipe your own copy.
+ * @param passphrase       the phrase's own passphrase (the "25th word"); NULL or "" if it has none
+ * @param derivation_path  such as "m/44'/60'/0'/0/1"; NULL: "m/44'/60'/0'/0/0", the first account of most wallets
+ *
+ * X402_ERROR_KEY names the position of a word that is not on the list (never the word), the count, the checksum, or
+ * the component of the path.
+ */
+X402_API x402_status x402_wallet_add_evm_mnemonic(x402_wallet *wallet,
+                                                  const char *phrase,
+                                                  const char *passphrase,
+                                                  const char *derivation_path,
+                                                  x402_error **error);
+
+/**
+ * Adds an ed25519 key, for payments on Solana.
+ *
+ * @param base58_or_json  the key pair of 64 bytes in base58, as browser wallets export it, or as a JSON array of numbers,
+ *                        as solana-keygen writes it. Copied; wipe your own copy. An error never repeats it.
+ *
+ * X402_ERROR_KEY if it is malformed, of another length, zero, or its second half is not the public key of its first.
+ */
+X402_API x402_status x402_wallet_add_solana_key(x402_wallet *wallet,
+                                                const char *base58_or_json,
+                                                x402_error **error);
+
+/**
+ * Adds the Solana key of a mnemonic: as x402_wallet_add_evm_mnemonic, but by SLIP-0010, where every component of the
+ * path is hardened.
+ *
+ * @param derivation_path  NULL: "m/44'/501'/0'/0'", the first account of most wallets
+ */
+X402_API x402_status x402_wallet_add_solana_mnemonic(x402_wallet *wallet,
+                                                     const char *phrase,
+                                                     const char *passphrase,
+                                                     const char *derivation_path,
+                                                     x402_error **error);
+
+/**
+ * Adds the key of a file: a version 3 keystore (Web3 Secret Storage, as geth and most EVM wallets write it), or a Solana
+ * key pair as solana-keygen writes it. The file must be readable by its owner alone (chmod 600). May take a second and
+ * 256 MiB: opening a keystore is meant to be slow. A file that asks for more is refused.
+ *
+ * @param path      of the file; links are followed
+ * @param password  of a keystore, as UTF-8; NULL for a Solana key pair. Copied; wipe your own copy.
+ *
+ * X402_ERROR_KEY names what is wrong with the file; a wrong password is this too.
+ */
+X402_API x402_status x402_wallet_add_keyfile(x402_wallet *wallet,
+                                             const char *path,
+                                             const char *password,
+                                             x402_error **error);
+
+/**
+ * Adds a signer whose key stays elsewhere. Not NULL.
+ *
+ * @param family    "eip155" for an EVM account, "eip155-contract" for an EVM smart wallet that judges signatures by its
+ *                  own code (ERC-1271): what its signer gives is passed on unchecked; "solana"
+ * @param address   who pays: hexadecimal with "0x", or base58 for Solana
+ * @param userdata  handed to the callback; must stay valid until the wallet and every client made with it are freed
+ *
+ * X402_ERROR_ARGUMENT for another family, X402_ERROR_KEY for an address that is none.
+ */
+X402_API x402_status x402_wallet_add_signer(x402_wallet *wallet,
+                                            const char *family,
+                                            const char *address,
+                                            x402_sign_fn sign,
+                                            void *userdata,
+                                            x402_error **error);
+
+/**
  * The address of a key in the wallet, to be funded or shown.
  *
- * @param family   "eip155" for EVM networks
+ * @param family   "eip155" for EVM networks (signers and contracts too), "solana"
  * @param index    0 for the first key of the family, in the order they were added
- * @param address  set to the address (EIP-55 mixed case), valid until the wallet is freed
+ * @param address  set to the address (EIP-55 mixed case, or base58), valid until the wallet is freed
  *
  * X402_ERROR_ARGUMENT if the family has no key of that index.
  */
@@ -685,7 +793,9 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  * Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
  *
  * @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
- *                 plain http, which otherwise only loopback may
+ *                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+ *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
+ *                 signed maximum counts, because a receipt is the server's claim
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
  *                 ("*.example.com": every name below it)
  *
@@ -763,11 +873,23 @@ X402_API x402_status x402_ledger_entries_json(const x402_ledger *ledger,
                                               x402_error **error);
 
 /**
+ * As x402_ledger_entries_json, of those entries alone whose outcome is open: "unknown", or "open", or paid with an
+ * answer that broke off ("broke_off"). What an operator looks at; x402_ledger_abandon gives one of them up, unless it
+ * is in flight ("in_flight"). "at_s" and "valid_before_s" are seconds since 1970.
+ */
+X402_API x402_status x402_ledger_unsettled_json(const x402_ledger *ledger,
+                                                uint64_t after_id,
+                                                size_t limit,
+                                                char **json,
+                                                x402_error **error);
+
+/**
  * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
  * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
- * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+ * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+ * answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
  *
- * @param entry  its id in x402_ledger_entries_json
+ * @param entry  its id in x402_ledger_unsettled_json
  *
  * X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
  */
@@ -910,8 +1032,11 @@ X402_API x402_status x402_client_quote_json(x402_client *client,
  * x402_payment_settle what was answered.
  *
  * The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
- * take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
- * PAYMENT-RESPONSE header) is refused here.
+ * take that back. Call it once a purchase: each call signs a payment of its own, unless purchase_key names the purchase;
+ * x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402
+ * that answers a payment (it has a PAYMENT-RESPONSE header) is refused here.
+ *
+ * Nobody keeps caches away from your request: add Cache-Control: no-cache, no-store, unless it is there.
  *
  * @param method         of your request
  * @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
@@ -939,6 +1064,29 @@ X402_API x402_status x402_client_pay(x402_client *client,
                                      size_t body_len,
                                      x402_payment **out,
                                      x402_error **error);
+
+/**
+ * As x402_client_pay, for a request that is described by a handle: with its method, its URL and its own settings
+ * (purchase_key, retry_policy, sign_timeout_ms), and known again by method, URL and body as x402_client_send knows it:
+ * after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
+ *
+ * The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
+ * or a purchase_key. Its headers count for nothing here.
+ *
+ * @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
+ *
+ * The other parameters and the errors are those of x402_client_pay; X402_ERROR_BUSY if the request is in use.
+ */
+X402_API x402_status x402_client_pay_request(x402_client *client,
+                                             x402_request *request,
+                                             uint16_t status,
+                                             const char *const *header_names,
+                                             const char *const *header_values,
+                                             size_t header_count,
+                                             const uint8_t *body,
+                                             size_t body_len,
+                                             x402_payment **out,
+                                             x402_error **error);
 
 /**
  * Makes a request. Free it with x402_request_free.

@@ -116,7 +116,7 @@ fn run_case(case: &Case, outcome: &Outcome, problems: &mut Vec<String>) -> Optio
     server.wait_closed(CLOSED_WITHIN);
     let record = serde_json::to_value(server.snapshot()).unwrap();
     problems.extend(check::check(&server.expand(&case.value), &result, &record));
-    let mut seen = Seen::default();
+    let (mut seen, mut entries) = (Seen::default(), BTreeSet::new());
     for result in result["results"].as_array().into_iter().flatten() {
         let text = |value: &Value| value.as_str().unwrap_or("").to_string();
         let payment = &result["payment"];
@@ -128,7 +128,10 @@ fn run_case(case: &Case, outcome: &Outcome, problems: &mut Vec<String>) -> Optio
         ];
         let told: Vec<String> = told.into_iter().map(text).collect();
         let money = if result["outcome"] == "quote" { "none".to_string() } else { text(&result["money"]) };
-        seen.take_call(&money, &text(&payment["amount"]), &told.iter().map(String::as_str).collect::<Vec<_>>());
+        // Presented again, an entry of the ledger is the signature that was counted already.
+        let again = payment["json"]["entry"].as_u64().is_some_and(|entry| !entries.insert(entry));
+        let amount = if again { "0".to_string() } else { text(&payment["amount"]) };
+        seen.take_call(&money, &amount, &told.iter().map(String::as_str).collect::<Vec<_>>());
     }
     seen.take_counts(&record);
     Some(seen)

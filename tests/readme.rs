@@ -1,9 +1,9 @@
-//! The README says what is so: its programs are those that the tests run, its settings exist, its files are there.
+//! The READMEs say what is so: its programs are those that the tests run, its settings exist, its files are there.
 //!
-//! A program in it that differs from its file is rewritten, and the test fails once.
+//! A program in one that differs from its file is rewritten, and the test fails once.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use x402::client::settings::SETTINGS;
 
 const MARK: &str = "<!-- cut from ";
@@ -12,13 +12,28 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program without the comment at its head, which speaks to those who change it; of `file#name` the part between
-/// `/* cut: name */` and `/* end of cut */`.
+/// A line that is a comment and nothing else, in any language here: what it says.
+fn comment(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let inside = line.strip_prefix("/*").and_then(|rest| rest.strip_suffix("*/"));
+    inside.or_else(|| line.strip_prefix("//")).or_else(|| line.strip_prefix('#')).map(str::trim)
+}
+
+/// The lines between the comments `cut: name` and `end of cut`, without the indentation they share.
+fn part(text: &str, name: &str) -> String {
+    let mark = format!("cut: {name}");
+    let after: Vec<&str> = text.lines().skip_while(|line| comment(line) != Some(&mark)).skip(1).collect();
+    let end = after.iter().position(|line| comment(line) == Some("end of cut"));
+    let lines = &after[..end.unwrap_or_else(|| panic!("the part {name} is not marked, or does not end"))];
+    let indents = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
+    let indent = indents.min().unwrap_or_default();
+    lines.iter().map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect()
+}
+
+/// A program without the comment at its head, which speaks to those who change it; of `file#name` a part.
 fn program(path: &str) -> String {
     if let Some((path, name)) = path.split_once('#') {
-        let text = fs::read_to_string(root().join(path)).unwrap();
-        let (_, part) = text.split_once(&format!("/* cut: {name} */\n")).expect("the part is marked");
-        return part.split_once("/* end of cut */\n").expect("the part ends").0.to_string();
+        return part(&fs::read_to_string(root().join(path)).unwrap(), name);
     }
     let text = fs::read_to_string(root().join(path)).unwrap();
     match text.split_once("*/\n") {
@@ -41,16 +56,29 @@ fn refreshed(readme: &str) -> String {
     out + rest
 }
 
+/// The root's, and one for each language in `bindings`.
+fn readmes() -> Vec<PathBuf> {
+    let mut all = vec![root().join("README.md")];
+    for entry in fs::read_dir(root().join("bindings")).unwrap() {
+        all.push(entry.unwrap().path().join("README.md"));
+    }
+    all.sort();
+    all
+}
+
 #[test]
 fn programs_are_cut_from_files_that_the_tests_run() {
-    let path = root().join("README.md");
-    let readme = fs::read_to_string(&path).unwrap();
-    assert!(readme.contains(MARK));
-    let fresh = refreshed(&readme);
-    if fresh != readme {
-        fs::write(&path, fresh).unwrap();
-        panic!("README.md was out of date and is rewritten; look at it and run this again");
+    let mut rewritten = Vec::new();
+    for path in readmes() {
+        let readme = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(readme.contains(MARK), "{} has no program that is run", path.display());
+        let fresh = refreshed(&readme);
+        if fresh != readme {
+            fs::write(&path, fresh).unwrap();
+            rewritten.push(path);
+        }
     }
+    assert!(rewritten.is_empty(), "{rewritten:?} were out of date and are rewritten; look at them and run this again");
 }
 
 #[test]

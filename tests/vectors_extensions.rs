@@ -149,3 +149,34 @@ fn the_first_chain_that_the_wallet_can_sign_for_is_taken() {
     let sent: Value = serde_json::from_slice(&STANDARD.decode(value.as_bytes()).unwrap()).unwrap();
     assert_eq!((text(&sent["chainId"]), text(&sent["signatureScheme"])), ("eip155:137", "eip191"));
 }
+
+/// No client recorded one for Solana: the form is the protocol's, and the signature is held against another verifier.
+#[test]
+fn a_sign_in_for_solana_is_its_own_text_and_verifies() {
+    use ring::signature::{ED25519, UnparsedPublicKey};
+    let recorded = load("siwx");
+    let seed: Vec<u8> = (1..=32).collect();
+    let public = ring::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+    let public = ring::signature::KeyPair::public_key(&public).as_ref().to_vec();
+    let mut wallet = Wallet::new();
+    wallet.add_solana_key(&json!([seed, public.clone()].concat()).to_string()).unwrap();
+    let network = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+    for (vector, statement) in [(0, "Sign in to access your purchased content\n\n"), (2, "")] {
+        let chain = json!({"chainId": network, "type": "ed25519"});
+        let asked = asked(&recorded["vectors"][vector]["challenge"], &chain).unwrap().unwrap();
+        let address = wallet.address("solana", 0).unwrap();
+        let message = asked.message(&asked.chains[0], address);
+        let start = format!(
+            "api.example.com wants you to sign in with your Solana account:\n{address}\n\n{statement}URI: \
+             https://api.example.com/premium-data\nVersion: 1\nChain ID: EtWTRABZaYq6iMfeYKouRu166VU2xqa1\nNonce: "
+        );
+        assert!(message.starts_with(&start), "{message}");
+        let value = sign_in(&asked, &wallet).unwrap().unwrap();
+        let sent: Value = serde_json::from_slice(&STANDARD.decode(value.as_bytes()).unwrap()).unwrap();
+        let identity = (text(&sent["address"]), text(&sent["chainId"]), text(&sent["type"]));
+        assert_eq!(identity, (address, network, "ed25519"));
+        let mut signature = [0; 64];
+        five8::decode_64(text(&sent["signature"]), &mut signature).unwrap();
+        UnparsedPublicKey::new(&ED25519, &public).verify(message.as_bytes(), &signature).unwrap();
+    }
+}

@@ -1,7 +1,9 @@
 //! The digest by which a body is known again.
 //!
 //! Owns SHA-256. Knows no purchase. A body that comes from a caller's reader has none: reading it to its end before
-//! it is sent would cost the caller what streaming is for, and a reader need not give the same bytes twice.
+//! it is sent would cost the caller what streaming is for, and a reader need not give the same bytes twice. The copy that is
+//! kept for a replay does not help: with an early 402 or `Expect: 100-continue` the payment is decided before the body was
+//! pulled, and one request would be known or not by how fast its server answered.
 
 use super::source::open_regular;
 use crate::error::{Error, Status};

@@ -5,6 +5,7 @@
 //! carries the very same bytes, so that it can settle at most once.
 
 use super::held::{Answer, Held};
+use super::prepay::Terms;
 use super::redirect::{self, Redirect};
 use super::request::{Header, Request};
 use super::response::{Received, Response, first_header};
@@ -15,9 +16,9 @@ use super::{identity, purchase};
 use crate::body::Replay;
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::Purchase;
-use crate::payer::{self, Authorized, Declined, Identity};
+use crate::payer::{self, Authorized, Declined, Identity, Payment};
 use crate::policy::Asker;
-use crate::protocol::PAYMENT_HEADER_NAMES;
+use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES};
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
@@ -39,9 +40,15 @@ pub(super) struct Call<'a> {
     pub(super) request: &'a mut Request,
     pub(super) settings: Cow<'a, Settings>,
     pub(super) visit: Visit,
+    /// What the payment of this call is for, where it is worth remembering.
+    pub(super) terms: Option<Terms>,
+    /// The payment goes with the first request.
+    pub(super) is_prepaying: bool,
+    /// The last exchange went out more than once.
+    was_repeated: bool,
     named: Url,
     pub(super) url: Url,
-    method: String,
+    pub(super) method: String,
     pub(super) headers: Vec<Header>,
     pub(super) has_body: bool,
     redirects: u32,
@@ -70,10 +77,7 @@ struct Again {
 
 impl<'a> Call<'a> {
     pub fn begin(inner: &'a Inner, request: &'a mut Request) -> Result<Self, Failure> {
-        let mut settings = Cow::Borrowed(&inner.settings);
-        for (key, value) in &request.settings {
-            settings.to_mut().set_for_request(key, value)?;
-        }
+        let settings = request.settings_over(&inner.settings)?;
         let can_pay = !inner.wallet.is_empty();
         if can_pay && let Some(error) = request.body.replay_would_exceed(&settings.replay) {
             return Err(error.into());
@@ -90,6 +94,9 @@ impl<'a> Call<'a> {
             if settings.sign_in { Visit::begin(inner, &request.url, &request.headers) } else { Visit::default() };
         Ok(Call {
             visit,
+            terms: None,
+            is_prepaying: false,
+            was_repeated: false,
             named: request.url.clone(),
             url: request.url.clone(),
             method: request.method.clone(),
@@ -164,10 +171,21 @@ impl<'a> Call<'a> {
 
     /// Terms, rules, budgets, signature. The outer error ends the call; the inner one hands the 402 back.
     pub fn authorize(&mut self, held: &Held) -> Result<Result<Authorized, Declined>, Failure> {
-        let mut challenge = match held.challenge() {
-            Ok(challenge) => challenge,
-            Err(error) => return Ok(Err(Declined::unreadable(&error))),
-        };
+        match held.challenge() {
+            Ok(challenge) => self.authorize_terms(challenge),
+            Err(error) => Ok(Err(Declined::unreadable(&error))),
+        }
+    }
+
+    pub(super) fn authorize_terms(
+        &mut self,
+        mut challenge: Challenge,
+    ) -> Result<Result<Authorized, Declined>, Failure> {
+        if self.settings.prepay {
+            // Where a sign-in is offered and wanted, the next request signs in and may be free.
+            let may_sign_in = self.settings.sign_in && challenge.sign_in().is_some();
+            self.terms = if may_sign_in { None } else { Terms::of(&challenge) };
+        }
         challenge.add_builder_codes(&self.settings.builder_codes);
         if let Some(name) = self.own_payment_header() {
             let why = format!(
@@ -190,7 +208,7 @@ impl<'a> Call<'a> {
         let claim = match next {
             Ok(next) => {
                 // Rewound before anything is reserved, because a caller's rewind can fail.
-                if self.has_body {
+                if self.has_body && !self.is_prepaying {
                     self.request.body.rewind_final()?;
                 }
                 next.claim(identity, &means)
@@ -208,13 +226,21 @@ impl<'a> Call<'a> {
 
     /// Sends the request again with the payment attached.
     pub fn present(&mut self, authorized: Authorized) -> Result<Response, Failure> {
+        let (answer, authorized) = self.send_payment(authorized)?;
+        self.paid(answer, authorized)
+    }
+
+    /// One paid request out and one answer in, which is not judged yet.
+    pub(super) fn send_payment(&mut self, mut authorized: Authorized) -> Result<(Answer, Authorized), Failure> {
         let (name, value) = authorized.header();
         let header = (name.to_ascii_lowercase(), value.as_bytes().to_vec());
         let outcome = self.exchange_repeating(Some(with_payment(&self.headers, header)), true);
         match outcome {
             Ok(incoming) => {
-                let answer = self.answer(incoming);
-                self.paid(answer, authorized)
+                if self.was_repeated {
+                    authorized.was_repeated();
+                }
+                Ok((self.answer(incoming), authorized))
             }
             Err(lost) if !lost.report.request_sent_any => {
                 let payment = authorized.never_sent();
@@ -231,20 +257,37 @@ impl<'a> Call<'a> {
     }
 
     /// Reads what the server says of the payment.
-    fn paid(&self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
+    pub(super) fn paid(&mut self, answer: Answer, authorized: Authorized) -> Result<Response, Failure> {
+        if purchase::may_hold_terms(answer.status) {
+            let (held, payment) = self.held_after_payment(answer, authorized)?;
+            return Ok(held.into_response(payment));
+        }
+        self.note_answer(&answer);
+        let status = answer.status;
+        let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
+        self.learn_from(&payment);
+        let mut response = self.response(answer);
+        response.payment = Some(payment);
+        response.delivery = delivery.map(Box::new);
+        if status >= SERVER_FAULT_STATUS_MIN {
+            response.broke_off();
+        }
+        Ok(response)
+    }
+
+    fn note_answer(&self, answer: &Answer) {
         self.warn_of_cache("the answer to the payment", &answer.headers);
         self.inner.log(3, || format!("{} answered {} to the payment", self.logged_url(), answer.status));
+    }
+
+    /// Reads an answer to the payment that may hold terms, and what it says of the payment.
+    pub(super) fn held_after_payment(
+        &self,
+        answer: Answer,
+        authorized: Authorized,
+    ) -> Result<(Held, Payment), Failure> {
+        self.note_answer(&answer);
         let status = answer.status;
-        if !purchase::may_hold_terms(status) {
-            let (payment, delivery) = purchase::answered(authorized, status, &answer.headers, None);
-            let mut response = self.response(answer);
-            response.payment = Some(payment);
-            response.delivery = delivery;
-            if status >= SERVER_FAULT_STATUS_MIN {
-                response.broke_off();
-            }
-            return Ok(response);
-        }
         let headers = answer.headers.clone();
         let held = match Held::read(answer, self.shown_url()) {
             Ok(held) => held,
@@ -256,7 +299,7 @@ impl<'a> Call<'a> {
         };
         let said = purchase::said(held.challenge());
         let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
-        Ok(held.into_response(payment))
+        Ok((held, payment))
     }
 
     /// Terms or goods that a cache gave are not the server's word of now.
@@ -320,6 +363,7 @@ impl<'a> Call<'a> {
         let mut repeats = 0;
         let mut sent_before = false;
         loop {
+            self.was_repeated = sent_before;
             let mut outcome = self.exchange_once(headers.as_deref(), paying, again);
             match &mut outcome {
                 // That nothing was sent must be true of the whole call: an earlier exchange may have paid.
@@ -418,7 +462,7 @@ impl<'a> Call<'a> {
             ExpectContinue::Never => Expect::Never,
             ExpectContinue::Always => Expect::Require,
             // The payment answers the question that the 402 asked: the paid request does not ask again.
-            ExpectContinue::Auto if paying || self.inner.wallet.is_empty() => Expect::Never,
+            ExpectContinue::Auto if (paying && !self.is_prepaying) || self.inner.wallet.is_empty() => Expect::Never,
             ExpectContinue::Auto => match self.request.body.length() {
                 Ok(Some(length)) if length < EXPECT_BODY_BYTES_MIN => Expect::Never,
                 _ => Expect::Prefer,

@@ -9,8 +9,10 @@ use super::purchase::{self, RECEIPT_HEADER_NAMES};
 use super::redirect;
 use super::request::{Header, Request};
 use super::response::first_header;
+use super::settings::Settings;
 use super::{Client, Failure, Inner};
 use crate::error::{Error, Status};
+use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
 use crate::transport::Cancel;
 use std::fmt;
@@ -30,6 +32,13 @@ pub struct Detached {
     payment: Payment,
 }
 
+/// The 402 as the caller shows it.
+struct Answer402<'a> {
+    status: u16,
+    headers: &'a [Header],
+    body: &'a [u8],
+}
+
 impl Client {
     /// Pays the 402 that the caller's HTTP client got for `method` and `url`: terms, rules, budgets, signature,
     /// as [`Client::send`] does. `headers` and `body` are the answer's, its content coding undone.
@@ -47,7 +56,38 @@ impl Client {
         headers: &[Header],
         body: &[u8],
     ) -> Result<Detached, Failure> {
-        let Request { method, url, .. } = Request::new(method, url)?;
+        let asked = Request::new(method, url)?;
+        // Without the request's body only a name tells which purchase it is.
+        let purchase = identity::named(&self.0.settings, &asked.url);
+        self.pay_as(asked.url, &asked.method, &self.0.settings, purchase, Answer402 { status, headers, body })
+    }
+
+    /// As [`Client::pay`] with everything that `request` says: method, URL, its own settings, and a body that makes
+    /// it known without a name, as [`Client::send`] knows it. Sends nothing and reads no body but one in memory or a
+    /// file's.
+    pub fn pay_request(
+        &self,
+        request: &Request,
+        status: u16,
+        headers: &[Header],
+        body: &[u8],
+    ) -> Result<Detached, Failure> {
+        let settings = request.settings_over(&self.0.settings)?;
+        let own_body = if request.body.is_empty() { None } else { Some(&request.body) };
+        let purchase = identity::of(&settings, &self.0.wallet, &request.method, &request.url, own_body)?;
+        let answer = Answer402 { status, headers, body };
+        self.pay_as(request.url.clone(), &request.method, &settings, purchase, answer)
+    }
+
+    fn pay_as(
+        &self,
+        url: Url,
+        method: &str,
+        settings: &Settings,
+        purchase: Option<Purchase>,
+        answer: Answer402<'_>,
+    ) -> Result<Detached, Failure> {
+        let Answer402 { status, headers, body } = answer;
         if status != 402 {
             let message = format!("the status is {status}, and only a 402 asks for a payment; pass the 402's own");
             return Err(Error::new(Status::Argument, message).into());
@@ -66,13 +106,11 @@ impl Client {
         let mut challenge = purchase::terms(headers, body)
             .map_err(|error| declined(Status::Challenge)(Declined::unreadable(&error)))?;
         let inner = &self.0;
-        challenge.add_builder_codes(&inner.settings.builder_codes);
-        // Without the request's body only a name tells which purchase it is.
-        let named = identity::named(&inner.settings, &url);
-        let identity = Identity { purchase: named.as_ref(), rule: inner.settings.retry_rule };
-        let (asker, means) = (inner.asker(&url, &method), inner.means(&inner.settings, None));
+        challenge.add_builder_codes(&settings.builder_codes);
+        let identity = Identity { purchase: purchase.as_ref(), rule: settings.retry_rule };
+        let (asker, means) = (inner.asker(&url, method), inner.means(settings, None));
         let authorized = payer::next(challenge, &asker, identity, &means)
-            .and_then(|next| inner.inform(next, &inner.settings, None, &Cancel::default()))
+            .and_then(|next| inner.inform(next, settings, None, &Cancel::default()))
             .and_then(|next| next.claim(identity, &means))
             .and_then(|claim| inner.sign(claim, &url))
             .map_err(declined(Status::Refused))?;

@@ -14,13 +14,15 @@
 //! ```
 //!
 //! Owns the control flow of a call; everything it calls is a leaf that returns a value. Pays at most once in
-//! one call: a second 402 goes to the caller, because only he can say whether another signature is worth it.
+//! one call: a second 402 goes to the caller, because only he can say whether another signature is worth it. Where he
+//! asked for it (`prepay`), a payment on known terms goes with the first request instead; `prepay` has that way.
 
 mod call;
 mod detached;
 mod held;
 mod identity;
 mod node;
+mod prepay;
 mod purchase;
 pub mod queue;
 mod redirect;
@@ -118,6 +120,7 @@ struct Inner {
     /// For the nodes of chains; made when one is first asked.
     node_transport: OnceCell<Transport>,
     sign_ins: sign_in::Tokens,
+    places: prepay::Places,
     world: World,
     log: Option<Log>,
 }
@@ -148,6 +151,7 @@ impl Client {
             transport,
             node_transport: OnceCell::new(),
             sign_ins: sign_in::Tokens::default(),
+            places: prepay::Places::default(),
             world,
             log: config.log.clone(),
         })))
@@ -156,6 +160,9 @@ impl Client {
     /// Sends `request`, pays once if it is asked to and may, and returns the answer.
     pub fn send(&self, request: &mut Request) -> Result<Response, Failure> {
         let mut call = Call::begin(&self.0, request)?;
+        if let Some(authorized) = call.prepay() {
+            return call.present_prepaid(authorized);
+        }
         loop {
             let answer = call.exchange()?;
             match call.next_step(&answer)? {

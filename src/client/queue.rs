@@ -12,6 +12,8 @@
 mod bell;
 mod books;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use super::request::Request;

@@ -8,6 +8,7 @@ use super::settings::Settings;
 use crate::body::{Body, Source};
 use crate::error::{Error, Status, printable};
 use crate::transport::Cancel;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use url::Url;
@@ -86,6 +87,15 @@ impl Request {
         Settings::new()?.set_for_request(key, value)?;
         self.settings.push((key.to_string(), value.to_string()));
         Ok(())
+    }
+
+    /// The client's settings with this request's own laid over them.
+    pub(super) fn settings_over<'a>(&self, client: &'a Settings) -> Result<Cow<'a, Settings>, Error> {
+        let mut settings = Cow::Borrowed(client);
+        for (key, value) in &self.settings {
+            settings.to_mut().set_for_request(key, value)?;
+        }
+        Ok(settings)
     }
 
     pub fn progress(&mut self, progress: Progress) {

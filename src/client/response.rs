@@ -19,7 +19,7 @@ pub struct Response {
     pub(super) body: Option<Box<dyn Read + Send>>,
     pub(super) payment: Option<Payment>,
     /// Until the body was read, or let go.
-    pub(super) delivery: Option<Delivery>,
+    pub(super) delivery: Option<Box<Delivery>>,
     pub(super) received: Received,
 }
 
@@ -147,7 +147,7 @@ impl Response {
     /// What was paid for did not arrive: a repeat of the purchase asks for it with the same payment.
     pub(super) fn broke_off(&mut self) {
         // Best effort: where it cannot be recorded the purchase is over, and the error says paid.
-        if let Some(Ok(true)) = self.delivery.take().map(Delivery::broke_off) {
+        if let Some(Ok(true)) = self.delivery.take().map(|delivery| delivery.broke_off()) {
             self.payment = self.payment.take().map(Payment::broke_off);
         }
     }

@@ -1,7 +1,7 @@
 //! `x402_client`: sends requests, pays when asked.
 
 use crate::body::Source;
-use crate::client::{Client, Request};
+use crate::client::{Client, Detached, Request};
 use crate::error::{Money, Retry};
 use crate::ffi::config::{ConfigObject, x402_config};
 use crate::ffi::error::{Fault, x402_error};
@@ -178,8 +178,11 @@ pub unsafe extern "C" fn x402_client_quote_json(
 /// x402_payment_settle what was answered.
 ///
 /// The amount counts as spent from here on, because what you do with the header is out of sight; there is no way to
-/// take that back. Call it once a purchase: each call signs a payment of its own. A 402 that answers a payment (it has a
-/// PAYMENT-RESPONSE header) is refused here.
+/// take that back. Call it once a purchase: each call signs a payment of its own, unless purchase_key names the purchase;
+/// x402_client_pay_request takes a name for each. An Idempotency-Key header of yours is for the server alone. A 402
+/// that answers a payment (it has a PAYMENT-RESPONSE header) is refused here.
+///
+/// Nobody keeps caches away from your request: add Cache-Control: no-cache, no-store, unless it is there.
 ///
 /// @param method         of your request
 /// @param url            that answered. Its host is the one that is paid: if your HTTP client followed redirects, see
@@ -219,11 +222,52 @@ pub unsafe extern "C" fn x402_client_pay(
         let headers = unsafe { headers(header_names, header_values, header_count) }?;
         // SAFETY: pointers are as the header's contract asks.
         let body = unsafe { bytes("body", body, body_len) }?;
-        let detached = client.0.pay(method, url, status, &headers, body)?;
-        let payment = detached.payment().clone();
-        let handle = handle::insert(PaymentObject::own(detached))
-            .map_err(|error| Fault { error: error.with_money(Money::Unknown, Retry::Never), payment: Some(payment) })?;
-        out.set(handle);
-        Ok(())
+        own(client.0.pay(method, url, status, &headers, body)?, out)
     })
+}
+
+/// As x402_client_pay, for a request that is described by a handle: with its method, its URL and its own settings
+/// (purchase_key, retry_policy, sign_timeout_ms), and known again by method, URL and body as x402_client_send knows it:
+/// after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
+///
+/// The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
+/// or a purchase_key. Its headers count for nothing here.
+///
+/// @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
+///
+/// The other parameters and the errors are those of x402_client_pay; X402_ERROR_BUSY if the request is in use.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_client_pay_request(
+    client: *mut x402_client,
+    request: *mut x402_request,
+    status: u16,
+    header_names: *const *const c_char,
+    header_values: *const *const c_char,
+    header_count: usize,
+    body: *const u8,
+    body_len: usize,
+    out: *mut *mut x402_payment,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call_that_pays(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
+        let client = handle::get::<ClientObject>(client)?;
+        let request = handle::get::<RequestObject>(request)?;
+        // SAFETY: pointers are as the header's contract asks.
+        let headers = unsafe { headers(header_names, header_values, header_count) }?;
+        // SAFETY: pointers are as the header's contract asks.
+        let body = unsafe { bytes("body", body, body_len) }?;
+        let request = request.take()?;
+        own(client.0.pay_request(&request, status, &headers, body)?, out)
+    })
+}
+
+/// Hands the payment to the caller.
+fn own(detached: Detached, out: Output<*mut x402_payment>) -> Result<(), Fault> {
+    let payment = detached.payment().clone();
+    let handle = handle::insert(PaymentObject::own(detached))
+        .map_err(|error| Fault { error: error.with_money(Money::Unknown, Retry::Never), payment: Some(payment) })?;
+    out.set(handle);
+    Ok(())
 }

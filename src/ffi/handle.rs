@@ -10,10 +10,11 @@
 
 use crate::error::{Error, Status};
 use std::any::Any;
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, TryLockError};
 
 #[cfg(target_pointer_width = "64")]
 mod layout {
@@ -100,6 +101,28 @@ impl Value {
 fn lock(shard: usize) -> MutexGuard<'static, Shard> {
     // No code that can panic runs under this lock, and a poisoned table would be whole all the same.
     TABLE[shard % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    /// The whole table, held by a thread that is inside of fork().
+    static HELD: RefCell<Vec<MutexGuard<'static, Shard>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// From now on, fork() waits for a moment in which no thread is inside of the table: a child gets it whole and unlocked.
+/// Without that, one in which a thread of the parent's was would wait for ever for a thread that it does not have.
+pub fn keep_whole_over_fork() {
+    extern "C" fn hold() {
+        HELD.with_borrow_mut(|held| held.extend((0..SHARDS).map(lock)));
+    }
+    extern "C" fn release() {
+        HELD.with_borrow_mut(Vec::clear);
+    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // It fails for want of memory alone, and then fork() is as it was.
+        // SAFETY: plain functions that live as long as the library, which is never unloaded.
+        let _ = unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) };
+    });
 }
 
 fn place<N: Noun>(object: Arc<N>, owned: bool) -> Result<*mut N::C, Error> {

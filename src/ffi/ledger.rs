@@ -14,8 +14,8 @@ use std::sync::Arc;
 ///
 /// Every payment is an entry, written before it is signed. Its state is "open" (in flight, or its process died),
 /// "unknown" (sent, and no receipt says paid), "paid", "released" (never left this machine) or "abandoned". The first
-/// three count under every budget. A request that is repeated while its payment is in the open presents the very same
-/// payment again; see the settings purchase_key and retry_policy.
+/// three count under every budget. A request that is repeated while its payment is in the open, or after it was paid and
+/// the answer broke off or was a 5xx, presents the very same payment again; see the settings purchase_key and retry_policy.
 ///
 /// A ledger file is an SQLite database with mode 0600 that any number of threads, handles and processes may use at
 /// once, on one machine and a local disk. Look at it with the sqlite3 shell; its schema says what each column means.
@@ -101,11 +101,31 @@ pub unsafe extern "C" fn x402_ledger_entries_json(
     })
 }
 
+/// As x402_ledger_entries_json, of those entries alone whose outcome is open: "unknown", or "open", or paid with an
+/// answer that broke off ("broke_off"). What an operator looks at; x402_ledger_abandon gives one of them up, unless it
+/// is in flight ("in_flight"). "at_s" and "valid_before_s" are seconds since 1970.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn x402_ledger_unsettled_json(
+    ledger: *const x402_ledger,
+    after_id: u64,
+    limit: usize,
+    json: *mut *mut c_char,
+    error: *mut *mut x402_error,
+) -> x402_status {
+    guard::call(error, || {
+        // SAFETY: pointers are as the header's contract asks.
+        let json = unsafe { Output::new("json", json, std::ptr::null_mut()) }?;
+        json.set(give(&handle::get::<LedgerObject>(ledger)?.0.unsettled(after_id, limit)?));
+        Ok(())
+    })
+}
+
 /// Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
 /// signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
-/// passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer.
+/// passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+/// answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
 ///
-/// @param entry  its id in x402_ledger_entries_json
+/// @param entry  its id in x402_ledger_unsettled_json
 ///
 /// X402_ERROR_ARGUMENT if there is no such entry, or if it is in flight, paid, or does not count already.
 #[unsafe(no_mangle)]

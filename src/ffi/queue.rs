@@ -105,6 +105,8 @@ pub unsafe extern "C" fn x402_queue_new(
         // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         let client = handle::get::<ClientObject>(client)?;
+        // Its threads use the table whenever they call back, so from here on a fork() may meet one inside of it.
+        handle::keep_whole_over_fork();
         out.set(handle::insert(QueueObject(Queue::new(client.client(), guard::quietly)?))?);
         Ok(())
     })

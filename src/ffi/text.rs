@@ -22,6 +22,18 @@ pub unsafe fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str, Error
     text.to_str().map_err(|cause| argument(format!("{name} is not UTF-8 ({cause}); encode it as UTF-8")))
 }
 
+/// As [`text`], but NULL is none.
+///
+/// # Safety
+/// As for [`text`].
+pub unsafe fn optional_text<'a>(name: &str, optional: *const c_char) -> Result<Option<&'a str>, Error> {
+    if optional.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: by the caller's promise.
+    unsafe { text(name, optional) }.map(Some)
+}
+
 /// `len` bytes that the caller lent for the length of the call; NULL is fine when `len` is 0.
 ///
 /// # Safety

@@ -164,6 +164,11 @@ impl Entry {
         charged.map_or(self.counted, |charged| charged.min(self.counted))
     }
 
+    /// Whether somebody may have to look at it: no receipt says paid, or the answer broke off.
+    pub fn is_unsettled(&self) -> bool {
+        matches!(self.state, State::Open | State::Unknown) || self.broke_off
+    }
+
     /// For people and programs: never a nonce, never the terms.
     pub fn to_json(&self, in_flight: bool) -> Value {
         let usd = known_unit(&self.unit).and_then(|asset| crate::money::Usd::of(asset, &self.amount));

@@ -249,8 +249,16 @@ impl File {
     }
 
     pub fn entries(&self, after_id: u64, limit: usize) -> Result<Vec<Value>, Error> {
+        self.listed(after_id, limit, rows::entries_after)
+    }
+
+    pub fn unsettled(&self, after_id: u64, limit: usize) -> Result<Vec<Value>, Error> {
+        self.listed(after_id, limit, rows::unsettled_after)
+    }
+
+    fn listed(&self, after_id: u64, limit: usize, select: rows::Listing) -> Result<Vec<Value>, Error> {
         let state = self.lock()?;
-        let rows = rows::entries_after(&state.connection, after_id, limit.min(LISTING_MAX));
+        let rows = select(&state.connection, after_id, limit.min(LISTING_MAX));
         let rows = rows.map_err(self.fault("read"))?;
         let shown = |(entry, owner): (Entry, String)| {
             let in_flight = entry.state == State::Open && self.in_flight(&state.lost, entry.id, &owner);

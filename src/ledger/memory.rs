@@ -243,9 +243,17 @@ impl Memory {
     }
 
     pub fn entries(&self, after_id: u64, limit: usize) -> Vec<Value> {
+        self.listed(after_id, limit, |_| true)
+    }
+
+    pub fn unsettled(&self, after_id: u64, limit: usize) -> Vec<Value> {
+        self.listed(after_id, limit, Entry::is_unsettled)
+    }
+
+    fn listed(&self, after_id: u64, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Value> {
         let books = self.lock();
-        let after = books.entries.range(after_id.saturating_add(1)..);
-        after.take(limit).map(|(_, (entry, _))| entry.to_json(entry.state == State::Open)).collect()
+        let after = books.entries.range(after_id.saturating_add(1)..).map(|(_, (entry, _))| entry);
+        after.filter(|entry| wanted(entry)).take(limit).map(|entry| entry.to_json(entry.state == State::Open)).collect()
     }
 
     pub fn totals(&self) -> Vec<Value> {

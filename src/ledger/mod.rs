@@ -174,6 +174,16 @@ impl Ledger {
         Ok(Value::Array(rows).to_string())
     }
 
+    /// As [`Ledger::entries`], of those alone that await an outcome: sent or in flight and no receipt says paid, or paid
+    /// and the answer broke off. What an operator looks at, and may abandon.
+    pub fn unsettled(&self, after_id: u64, limit: usize) -> Result<String, Error> {
+        let rows = match &self.0 {
+            Store::Memory(memory) => memory.unsettled(after_id, limit),
+            Store::File(file) => file.unsettled(after_id, limit)?,
+        };
+        Ok(Value::Array(rows).to_string())
+    }
+
     /// A JSON list of what counts: scope, key, unit, amount in atomic units, dollars where the asset is known.
     pub fn totals(&self) -> Result<String, Error> {
         let rows = match &self.0 {
@@ -310,7 +320,8 @@ fn stands(entry: &Entry, why: &str) -> Denied {
 }
 
 fn no_such_entry(id: u64) -> Error {
-    Error::new(Status::Argument, format!("the ledger has no entry {id}; x402_ledger_entries_json lists them"))
+    let message = format!("the ledger has no entry {id}; x402_ledger_unsettled_json lists what can be abandoned");
+    Error::new(Status::Argument, message)
 }
 
 fn not_abandonable(id: u64, state: State) -> Error {

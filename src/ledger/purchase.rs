@@ -1,7 +1,7 @@
 //! One purchase, one payment: whether a repeat presents the signature there is, or may make another.
 //!
-//! Owns the identity of a purchase, what its signatures come to, and the rule over its history; pure functions, so that both stores decide
-//! alike. Its one decision: a purchase that the caller named is paid once for ever; one that is known by method,
+//! Owns the identity of a purchase, what its signatures come to, and the rule over its history; pure functions, so that
+//! both stores decide alike. Its one decision: a purchase that the caller named is paid once for ever; one known by method,
 //! URL and body is the same only while an authorization that nobody has in hand can still settle, because two
 //! equal requests at once, or one after the other was paid, are two purchases. One that is paid and whose answer
 //! broke off is not over: to buy the same again without having had it is to pay twice.

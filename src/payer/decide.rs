@@ -9,6 +9,7 @@ use crate::ledger::{Denied, Intent, Stood};
 use crate::money::{Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
+use crate::scheme::attested::{self, Verdict};
 use crate::scheme::{self, Facts, Payable};
 use serde_json::{Value, json};
 
@@ -159,12 +160,20 @@ pub fn quote(
     Err(Declined { nearest, ..Declined::new(refusals) })
 }
 
+/// An offer about which the server signed something else is not paid: one of the two was changed by somebody.
+pub(super) fn stated(challenge: &Challenge, offer: &Offer, means: &Means<'_>) -> Result<(), String> {
+    match attested::offer(challenge, offer, means.world.clock.unix_s()).map(|attestation| attestation.verdict) {
+        Some(Verdict::Invalid(why)) => Err(format!("the signed offer beside it (offer-receipt) is invalid: {why}")),
+        _ => Ok(()),
+    }
+}
+
 /// The offers that the wallet can sign and the rules allow, best first; the others leave their reasons.
 fn allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>, refusals: &mut Vec<Refusal>) -> Vec<Candidate> {
     let mut candidates = Vec::with_capacity(challenge.offers.len());
     for (at, offer) in challenge.offers.iter().enumerate() {
-        let verdict = means.policy.check(asker, offer).and_then(|()| scheme::payable(offer, means.wallet));
-        match verdict {
+        let verdict = means.policy.check(asker, offer).and_then(|()| stated(challenge, offer, means));
+        match verdict.and_then(|()| scheme::payable(offer, means.wallet)) {
             Ok(payable) => candidates.push(Candidate { at, payable }),
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }

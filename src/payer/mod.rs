@@ -83,11 +83,10 @@ impl Quoted {
         match means.ledger.reserve(order) {
             Ok(Grant::New(reservation)) => {
                 let (deadline, believes) = (means.deadline, means.policy.believes_receipts(&self.offer().scheme));
-                Ok(Claim::Reserved(Reserved { quoted: self, recipe, reservation, deadline, believes }))
+                Ok(Claim::Reserved(Box::new(Reserved { quoted: self, recipe, reservation, deadline, believes })))
             }
-            Ok(Grant::Standing(reservation, recipe)) => {
-                Standing::new(reservation, recipe, &self.challenge, means).map(Claim::Standing)
-            }
+            Ok(Grant::Standing(reservation, recipe)) => Standing::new(reservation, recipe, &self.challenge, means)
+                .map(|standing| Claim::Standing(Box::new(standing))),
             Err(Denied::Refused(reason)) => Err(self.declined(reason)),
             Err(Denied::Stands(stood)) => Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => Err(Declined::failed(error)),
@@ -166,7 +165,7 @@ impl Next {
     pub fn claim(self, identity: Identity<'_>, means: &Means<'_>) -> Result<Claim, Declined> {
         match self {
             Next::Quoted(quoted) => quoted.reserve(identity, means),
-            Next::Standing(standing) => Ok(Claim::Standing(standing)),
+            Next::Standing(standing) => Ok(Claim::Standing(Box::new(standing))),
         }
     }
 }
@@ -183,8 +182,8 @@ fn identifier(purchase: Option<&Purchase>, nonce: &[u8; 32]) -> String {
 
 /// What is signed next: something new, or the same as before.
 pub enum Claim {
-    Reserved(Reserved),
-    Standing(Standing),
+    Reserved(Box<Reserved>),
+    Standing(Box<Standing>),
 }
 
 impl Claim {
@@ -213,8 +212,9 @@ impl Reserved {
             Ok(credential) => {
                 reservation.commit();
                 let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
-                let payment = payment.of_entry(reservation.entry());
-                Ok(Authorized { credential, payment, reservation, recipe, believes })
+                let payment =
+                    payment.of_entry(reservation.entry()).beside_statement(&quoted.challenge, quoted.offer(), &recipe);
+                Ok(Authorized { credential, payment, reservation, recipe, believes, is_repeated: false })
             }
             Err(error) => Err(quoted.declined(format!("signing failed: {error}"))),
         }
@@ -252,6 +252,8 @@ pub struct Authorized {
     recipe: Recipe,
     /// Its receipt may lower what counts.
     believes: bool,
+    /// It went out more than once, so that an answer to one may speak of what another did.
+    is_repeated: bool,
 }
 
 impl Authorized {
@@ -277,6 +279,11 @@ impl Authorized {
             if self.is_first() { (Money::Unpaid, Retry::Safe) } else { (Money::Unknown, Retry::SameBytes) };
         let recorded = self.reservation.never_left();
         self.payment.ended(money, retry).recorded(recorded)
+    }
+
+    /// The paid request was sent again because no answer came to the first.
+    pub fn was_repeated(&mut self) {
+        self.is_repeated = true;
     }
 
     /// The paid request may have left: from here on the amount is spent.

@@ -2,7 +2,8 @@
 //!
 //! Owns the reading of the server's answer as a statement about money, and the list of refusals that prove that a
 //! payment was not settled. Its one decision: a code is proof only if it is given while the payment is verified,
-//! before anything is handed to the chain, and could not have been caused by the payment's own settlement.
+//! before anything is handed to the chain, and could not have been caused by the payment's own settlement; given to the
+//! second sending of a signature, none is, because the first may have settled.
 
 use super::{Authorized, Payment};
 use crate::error::{Error, Money, Retry};
@@ -12,7 +13,7 @@ use crate::protocol::Receipt;
 /// Refusals that precede settlement (x402, error codes of the scheme exact on EVM chains and on Solana). Not here,
 /// because they may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction,
 /// a failed simulation, `validAfter` (it passes by itself), and every code that is unknown.
-const REFUSALS_BEFORE_SETTLEMENT: [&str; 21] = [
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 22] = [
     "invalid_exact_evm_scheme",
     "invalid_exact_evm_network_mismatch",
     "invalid_exact_evm_missing_eip712_domain",
@@ -34,6 +35,8 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 21] = [
     "invalid_exact_svm_payload_amount_mismatch",
     "asset_not_deployed_contract",
     "extension_echo_mismatch",
+    // What official servers say when the payment answers none of their offers: it is not even verified.
+    "No matching payment requirements",
 ];
 
 /// A payment whose outcome the server knows.
@@ -42,6 +45,8 @@ pub struct Sent {
     reservation: Reservation,
     recipe: Recipe,
     believes: bool,
+    /// Nothing else was ever sent with this signature.
+    is_only: bool,
 }
 
 /// What was paid for is on its way to the caller. Dropped, he has it, or as much of it as he wants.
@@ -61,8 +66,9 @@ impl Delivery {
 
 impl Sent {
     pub(super) fn new(authorized: Authorized) -> Self {
+        let is_only = authorized.is_first() && !authorized.is_repeated;
         let Authorized { payment, reservation, recipe, believes, .. } = authorized;
-        Sent { payment, reservation, recipe, believes }
+        Sent { payment, reservation, recipe, believes, is_only }
     }
 
     /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`; anything else,
@@ -79,8 +85,12 @@ impl Sent {
         receipt: Option<Result<Receipt, String>>,
         said: Option<&str>,
     ) -> (Payment, Option<Delivery>) {
-        let Sent { payment, reservation, recipe, believes } = self;
-        let refusal = turned_down(status, receipt.as_ref(), said);
+        let Sent { payment, reservation, recipe, believes, is_only } = self;
+        let refusal = match turned_down(status, receipt.as_ref(), said) {
+            // An earlier sending may have settled, and that may be why this one is refused.
+            TurnedDown::Proven if !is_only => TurnedDown::Unproven,
+            refusal => refusal,
+        };
         let mut delivery = None;
         let recorded = match &receipt {
             Some(Ok(receipt)) if receipt.success => {

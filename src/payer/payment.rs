@@ -4,10 +4,11 @@
 //! again: no signature, no nonce, no payment header.
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
-use crate::ledger::Stood;
+use crate::ledger::{Recipe, Stood};
 use crate::money::{Usd, known_asset};
-use crate::payer::Refusal;
-use crate::protocol::{Offer, Receipt};
+use crate::payer::{Declined, Refusal};
+use crate::protocol::{Challenge, Offer, Receipt};
+use crate::scheme::attested::{self, Attestation, Expected, Verdict};
 use once_cell::sync::OnceCell;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -30,6 +31,14 @@ struct Facts {
     note: String,
     refusals: Vec<Value>,
     receipt: Option<Value>,
+    /// What the server signed about the offer and about the payment.
+    offer_statement: Option<Attestation>,
+    receipt_statement: Option<Attestation>,
+    /// What a signed receipt is held against; the resource as a digest, because URLs hold callers' keys.
+    resource: Option<[u8; 32]>,
+    signed_s: u64,
+    /// A payment of the same call that was turned down.
+    former: Option<Value>,
     /// The ledger's entry; 0: nothing was signed.
     entry: u64,
     /// Of an earlier signature for the same purchase: what may settle yet, and in dollars.
@@ -86,13 +95,40 @@ impl Payment {
         })
     }
 
+    /// Keeps what the server states about the offer under a signature, and what its receipt will be held against.
+    pub(super) fn beside_statement(self, challenge: &Challenge, offer: &Offer, recipe: &Recipe) -> Self {
+        let attestation = attested::offer(challenge, offer, recipe.signed_s);
+        let resource = challenge.resource_url.as_deref().map(attested::resource_id);
+        self.with(|facts| {
+            facts.offer_statement = attestation;
+            facts.resource = resource;
+            facts.signed_s = recipe.signed_s;
+        })
+    }
+
+    fn receipt_statement(&self, receipt: &Receipt) -> Option<Attestation> {
+        let facts = &self.0;
+        let offer_signer = facts.offer_statement.as_ref().map(|statement| statement.signer.as_str());
+        let expected = Expected {
+            resource: facts.resource,
+            network: &facts.network,
+            payer: &facts.payer,
+            payee: &facts.payee,
+            offer_signer,
+            paid_s: facts.signed_s,
+        };
+        attested::receipt(receipt, &expected)
+    }
+
     pub(super) fn settled(self, receipt: Receipt) -> Self {
+        let statement = self.receipt_statement(&receipt);
         let receipt_json = serde_json::from_str(receipt.raw.get()).ok().map(claimed);
         self.with(|facts| {
             facts.transaction = transaction(&receipt.transaction);
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
             facts.receipt = receipt_json;
+            facts.receipt_statement = statement;
         })
     }
 
@@ -158,6 +194,36 @@ impl Payment {
                 facts.refusal = shown;
             }
         })
+    }
+
+    /// This payment was turned down, and nothing was paid in its place.
+    pub fn and_declined(self, declined: &Declined) -> Self {
+        let why = declined.payment().refusal().to_string();
+        let said = self.refusal().to_string();
+        self.with(|facts| {
+            facts.note = format!("the server turned the payment down: {said}; it counts, and no other is made");
+            facts.refusal = why;
+        })
+    }
+
+    /// This payment was made after `former` was turned down, which counts too.
+    pub fn after(self, former: &Payment) -> Self {
+        let former_json = former.0.to_json();
+        let (money, retry) = match (self.money(), self.retry()) {
+            (Money::Paid, retry) => (Money::Paid, retry),
+            (_, Retry::Safe) => (Money::Unknown, former.retry()),
+            (_, retry) => (Money::Unknown, retry),
+        };
+        self.with(|facts| facts.former = Some(former_json)).ended(money, retry)
+    }
+
+    /// Whether both pay the same amount of the same asset to the same payee.
+    pub fn same_price(&self, other: &Payment) -> bool {
+        let terms = |payment: &Payment| {
+            let facts = &payment.0;
+            [facts.amount.clone(), facts.asset.clone(), facts.network.clone(), facts.payee.clone()]
+        };
+        terms(self) == terms(other)
     }
 
     fn with(self, change: impl FnOnce(&mut Facts)) -> Self {
@@ -253,6 +319,19 @@ impl Facts {
         }
         if let Some(receipt) = &self.receipt {
             out.insert("receipt".into(), receipt.clone());
+        }
+        for (name, statement) in [("offer", &self.offer_statement), ("receipt", &self.receipt_statement)] {
+            let Some(statement) = statement else { continue };
+            out.insert(format!("{name}_signature"), json!(statement.verdict_name()));
+            if !statement.signer.is_empty() {
+                out.insert(format!("{name}_signer"), json!(statement.signer));
+            }
+            if let Verdict::Invalid(why) = &statement.verdict {
+                out.insert(format!("{name}_signature_problem"), json!(why));
+            }
+        }
+        if let Some(former) = &self.former {
+            out.insert("former".into(), former.clone());
         }
         Value::Object(out)
     }

@@ -3,7 +3,7 @@
 //! Owns the JSON of a quote. A refusal of a payment names the first rule in the way; here all of them speak, so that a
 //! caller can set up a policy in one go.
 
-use super::decide::{Refusal, intent, offer_json};
+use super::decide::{Refusal, intent, offer_json, stated};
 use super::payment::money_name;
 use super::{Identity, Means};
 use crate::error::{Money, printable};
@@ -18,7 +18,7 @@ pub fn quote_json(challenge: &Challenge, asker: &Asker, identity: Identity<'_>, 
     let mut chosen: Option<&Offer> = None;
     let mut offers = Vec::with_capacity(challenge.offers.len());
     for offer in &challenge.offers {
-        let rules = rules(offer, asker, identity, means);
+        let rules = rules(challenge, offer, asker, identity, means);
         let reason = rules.iter().find_map(|rule| rule.verdict.as_ref().err());
         let is_better = |best: &Offer| means.policy.rank(offer) < means.policy.rank(best);
         if reason.is_none() && chosen.is_none_or(is_better) {
@@ -70,9 +70,13 @@ impl Rule {
 }
 
 /// In the order in which a payment asks them.
-fn rules(offer: &Offer, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Vec<Rule> {
+fn rules(challenge: &Challenge, offer: &Offer, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     rules.extend(means.policy.verdicts(asker, offer).map(|(name, verdict)| Rule { name, budget: None, verdict }));
+    // Most servers sign no offers, and a rule about nothing would only be in the way.
+    if let Err(why) = stated(challenge, offer, means) {
+        rules.push(Rule { name: "offer_signature", budget: None, verdict: Err(why) });
+    }
     rules.push(Rule { name: "wallet", budget: None, verdict: scheme::payable(offer, means.wallet).map(|_| ()) });
     let intent = intent(asker, offer, identity, means.world.clock.unix_s());
     for budget in means.policy.budgets() {

@@ -88,9 +88,10 @@ impl Standing {
             Ok(credential) => {
                 let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
                 let payment = payment.of_entry(self.reservation.entry());
+                let payment = payment.beside_statement(&self.challenge, self.offer(), &self.recipe);
                 self.reservation.commit();
                 let Standing { recipe, reservation, believes, .. } = self;
-                Ok(Authorized { credential, payment, reservation, recipe, believes })
+                Ok(Authorized { credential, payment, reservation, recipe, believes, is_repeated: false })
             }
             Err(error) => Err(self.declined(format!("signing failed: {error}"))),
         }

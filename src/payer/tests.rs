@@ -281,7 +281,8 @@ fn a_quote_tells_what_each_rule_says_to_each_offer() {
 fn the_json_says_what_may_settle_yet_and_which_entry_it_is() {
     let bench = Bench::new("0.10 USD", 32 * 3);
     let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
-    let ends: [(fn(Sent, &Error) -> Payment, &str); 2] =
+    type End = fn(Sent, &Error) -> Payment;
+    let ends: [(End, &str); 2] =
         [(|sent, error| sent.lost(error), "10000"), (|sent, _| sent.answered(200, receipt(true), None), "0")];
     for (at, (end, at_risk)) in ends.iter().enumerate() {
         let payment = end(bench.authorize(json!([usdc("10000")])).ok().unwrap().send(), &lost);

@@ -177,3 +177,39 @@ fn a_setter_replaces_its_own_unit_and_names_what_it_cannot_read() {
         assert!(error.message.contains(part), "{}", error.message);
     }
 }
+
+/// In whatever order a server lists its offers, the same one is chosen; only among equals does its order count.
+#[test]
+fn the_choice_does_not_depend_on_the_servers_order() {
+    let mut policy = Policy::new().unwrap();
+    policy.prefer("scheme", "ex*").unwrap();
+    policy.prefer("network", "eip155:8*").unwrap();
+    let make = |scheme: &str, network: &str, amount: &str| {
+        offer_with(|accepts| {
+            (accepts["scheme"], accepts["network"], accepts["amount"]) = (json!(scheme), json!(network), json!(amount))
+        })
+    };
+    // Best first: the scheme weighs more than the network, and both more than the price.
+    let sorted = [
+        make("exact", "eip155:8453", "100"),
+        make("exact", "eip155:8453", "200"),
+        make("exact", "eip155:137", "1"),
+        make("upto", "eip155:8453", "1"),
+        make("upto", "eip155:137", "2"),
+    ];
+    let mut state = 0x9e37_79b9_u64;
+    for _ in 0..200 {
+        let mut offers = sorted.to_vec();
+        for at in (1..offers.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            offers.swap(at, (state >> 33) as usize % (at + 1));
+        }
+        offers.iter_mut().enumerate().for_each(|(index, offer)| offer.index = index);
+        offers.sort_by_key(|offer| policy.rank(offer));
+        let order = |offers: &[Offer]| offers.iter().map(|offer| offer.raw.clone()).collect::<Vec<_>>();
+        assert_eq!(order(&offers), order(&sorted));
+    }
+    let (mut first, mut second) = (sorted[0].clone(), sorted[0].clone());
+    (first.index, second.index) = (0, 1);
+    assert!(policy.rank(&first) < policy.rank(&second));
+}

@@ -113,9 +113,22 @@ impl Challenge {
     /// A challenge with `offer` alone, as JSON: what its payment is made from, byte for byte. Parsing it as a body
     /// gives an offer that is answered by the same bytes.
     pub fn terms_of(&self, offer: &Offer) -> String {
-        let echoed = [("resource", self.resource.as_ref()), ("extensions", self.extensions.as_ref())];
-        let version = if offer.version == Version::V1 { 1 } else { 2 };
-        let mut json = format!(r#"{{"x402Version":{version},"accepts":[{}]"#, offer.raw);
+        self.terms_with(&[offer], self.extensions.as_deref())
+    }
+
+    /// The challenge without what a server makes anew for each answer: what can be paid again later. A server accepts a
+    /// payment that leaves an extension out.
+    pub fn lasting_terms(&self) -> String {
+        let offers: Vec<&Offer> = self.offers.iter().collect();
+        let extensions = self.extensions.as_deref().and_then(x402::extensions::lasting);
+        self.terms_with(&offers, extensions.as_deref())
+    }
+
+    fn terms_with(&self, offers: &[&Offer], extensions: Option<&RawValue>) -> String {
+        let echoed = [("resource", self.resource.as_deref()), ("extensions", extensions)];
+        let version = if self.version == Version::V1 { 1 } else { 2 };
+        let accepts = offers.iter().map(|offer| &*offer.raw).collect::<Vec<_>>().join(",");
+        let mut json = format!(r#"{{"x402Version":{version},"accepts":[{accepts}]"#);
         for (name, raw) in echoed {
             if let Some(raw) = raw {
                 json.extend([",\"", name, "\":", raw.get()]);
@@ -137,6 +150,13 @@ impl Challenge {
         {
             self.extensions = Some(with_id);
         }
+    }
+
+    /// An extension as it is declared; for those that nothing is added to.
+    pub fn extension(&self, name: &str) -> Option<Value> {
+        let extensions = self.extensions.as_deref().filter(|all| all.get().contains(name))?;
+        let mut all: Map<String, Value> = serde_json::from_str(extensions.get()).ok()?;
+        all.remove(name)
     }
 
     /// What the server asks to be signed to know an account again (extension `sign-in-with-x`), if it asks; an error

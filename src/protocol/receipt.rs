@@ -52,6 +52,15 @@ impl Receipt {
     }
 }
 
+impl Receipt {
+    /// An extension of the receipt.
+    pub fn extension(&self, name: &str) -> Option<serde_json::Value> {
+        let raw = Some(self.raw.get()).filter(|raw| raw.contains(name))?;
+        let mut all: serde_json::Value = serde_json::from_str(raw).ok()?;
+        all.get_mut("extensions")?.get_mut(name).map(serde_json::Value::take)
+    }
+}
+
 fn read(value: &[u8]) -> Result<Receipt, Fault> {
     let json = wire::decode_header(value, RECEIPT_BYTES_MAX)?;
     let document = wire::read_object(&json)?;

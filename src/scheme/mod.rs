@@ -4,6 +4,7 @@
 //! payload out. Must not know policies or budgets. Every refusal begins with the field it is about, and
 //! what is signed is read from the offer again at signing, so it is never other than what was checked.
 
+pub mod attested;
 pub mod evm;
 mod facts;
 mod sign_in;

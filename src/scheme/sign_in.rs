@@ -22,7 +22,17 @@ fn with_chain(asked: &SignIn, chain: &SignInChain, wallet: &Wallet) -> Option<Re
             let signed = key.sign_text(&asked.message(chain, key.address()))?;
             (key.address(), signed.map(alloy_primitives::hex::encode_prefixed))
         }
-        SignInKind::Ed25519 => return None,
+        SignInKind::Ed25519 => {
+            let key = wallet.solana_keys().first()?;
+            let signed = key.sign_text(&asked.message(chain, key.address()))?;
+            (key.address(), signed.map(|signature| base58(&signature)))
+        }
     };
     Some(signature.map(|signature| Zeroizing::new(asked.header_value(chain, address, &signature))))
+}
+
+fn base58(signature: &[u8; 64]) -> String {
+    let mut text = [0; five8::BASE58_ENCODED_64_MAX_LEN];
+    let length = five8::encode_64(signature, &mut text);
+    text.iter().take(usize::from(length)).map(|digit| char::from(*digit)).collect()
 }

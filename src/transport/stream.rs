@@ -37,6 +37,8 @@ pub(super) enum Received {
 pub(super) struct Stream {
     socket: Arc<Socket>,
     tls: Option<Box<Tls>>,
+    /// Whose conversation it is: in the child of a fork the socket is still the parent's, and two would speak in one.
+    pid: u32,
 }
 
 struct Tls {
@@ -48,7 +50,7 @@ struct Tls {
 
 impl Stream {
     pub(super) fn plain(socket: Arc<Socket>) -> Stream {
-        Stream { socket, tls: None }
+        Stream { socket, tls: None, pid: std::process::id() }
     }
 
     /// Starts a TLS session on a connected socket; `handshake_io` carries the handshake and its limits.
@@ -63,7 +65,7 @@ impl Stream {
             session.complete_io(handshake_io)?;
         }
         let tls = Tls { session, ciphertext: Vec::new(), taken: 0, filled: 0 };
-        Ok(Stream { socket, tls: Some(Box::new(tls)) })
+        Ok(Stream { socket, tls: Some(Box::new(tls)), pid: std::process::id() })
     }
 
     pub(super) fn socket(&self) -> &Arc<Socket> {
@@ -119,8 +121,11 @@ impl Stream {
         }
     }
 
-    /// Whether an idle connection can carry another request: open, and nothing came that nobody asked for.
+    /// Whether an idle connection can carry another request: open, ours, and nothing came that nobody asked for.
     pub(super) fn is_fit(&mut self) -> bool {
+        if self.pid != std::process::id() {
+            return false;
+        }
         match (self.socket.peek(), &mut self.tls) {
             (Idle::Silent, _) => true,
             // Session tickets may come late; data or a goodbye makes the connection unfit.
@@ -151,7 +156,9 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if let Some(tls) = &mut self.tls {
+        if let Some(tls) = &mut self.tls
+            && self.pid == std::process::id()
+        {
             // A goodbye if it fits into the socket; nobody waits for it.
             tls.session.send_close_notify();
             let _ = tls.flush(&self.socket);

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 static CONTEXT: OnceCell<Secp256k1<SignOnly>> = OnceCell::new();
 
 /// Creates the context if this is its first use.
-pub(super) fn context() -> Result<&'static Secp256k1<SignOnly>, Error> {
+fn context() -> Result<&'static Secp256k1<SignOnly>, Error> {
     CONTEXT.get_or_try_init(|| {
         let mut seed = Zeroizing::new([0_u8; 32]);
         World::system().entropy.fill(seed.as_mut_slice())?;
@@ -26,9 +26,23 @@ pub(super) fn context() -> Result<&'static Secp256k1<SignOnly>, Error> {
     })
 }
 
+/// The public key; none if the secret is not below the curve's order.
+pub(super) fn public_key(secret: &Secret) -> Result<Option<PublicKey>, Error> {
+    let context = context()?;
+    let secret = secret.bytes()?;
+    // SAFETY: zeroes, which the call below replaces or which are thrown away.
+    let mut raw = unsafe { ffi::PublicKey::new() };
+    // SAFETY: the context lives for ever, was made for signing, and is only read by this call; the secret is 32
+    // readable bytes and `raw` a writable public key, both for longer than the call. The safe calls would copy the
+    // secret to the stack and leave it there.
+    let made = unsafe { ffi::secp256k1_ec_pubkey_create(context.ctx().as_ptr(), &mut raw, secret.as_ptr()) };
+    Ok((made == 1).then(|| PublicKey::from(raw)))
+}
+
 /// r, s and the recovery bit as 27 or 28. The secret must be a valid key: 1 to the curve's order less 1.
 pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> Result<[u8; 65], Error> {
     let context = context()?;
+    let secret = secret.bytes()?;
     let mut raw = ffi::recovery::RecoverableSignature::new();
     // SAFETY: the context lives for ever, was made for signing, and is only read by this call; `digest` and
     // the secret are 32 readable bytes each and `raw` is a writable signature, all for longer than the call.
@@ -38,7 +52,7 @@ pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> Result<[u8; 65], Error
             context.ctx().as_ptr(),
             &mut raw,
             digest.as_ptr(),
-            secret.bytes().as_ptr(),
+            secret.as_ptr(),
             None,
             std::ptr::null(),
         )

@@ -10,7 +10,7 @@ use super::signer::{SignKind, Signer};
 use crate::error::{Error, Status};
 use crate::money::EvmAddress;
 use alloy_primitives::{Address, keccak256};
-use secp256k1::{PublicKey, SecretKey};
+use secp256k1::PublicKey;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -43,10 +43,17 @@ enum Held {
 impl EvmKey {
     /// Reads 64 hexadecimal digits, with or without `0x`.
     pub fn from_hex(text: &str) -> Result<EvmKey, Error> {
-        let secret = secret_from_hex(text)?;
-        ecdsa::context()?;
-        let address = address_of(&secret)?;
-        Ok(EvmKey::new(Held::Here(secret), address))
+        EvmKey::from_secret(secret_from_hex(text)?)
+    }
+
+    pub(super) fn from_secret(secret: Secret) -> Result<EvmKey, Error> {
+        if secret.is_zero() {
+            return Err(fail("The private key is zero, which is not a key; check where it was read from.".into()));
+        }
+        let public = ecdsa::public_key(&secret)?.ok_or_else(|| {
+            fail("The private key is not below the order of secp256k1; check where it was read from.".into())
+        })?;
+        Ok(EvmKey::new(Held::Here(secret), address_of(&public)))
     }
 
     /// A signer elsewhere. Without `is_contract`, a signature of 64 or 65 bytes must be by the key of `address`;
@@ -96,7 +103,7 @@ impl EvmKey {
     /// Makes a signer's r and s what chains accept: low s, and the v under which they are this address's.
     fn own(&self, digest: &[u8; 32], answer: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Error> {
         let Some((r_and_s, [] | [_])) = answer.split_first_chunk::<R_AND_S_BYTES>() else { return Ok(answer) };
-        match ecdsa::find_v(digest, r_and_s, |public| address_of_public(public) == self.0.address) {
+        match ecdsa::find_v(digest, r_and_s, |public| address_of(public) == self.0.address) {
             Some(signature) => Ok(Zeroizing::new(signature.to_vec())),
             None => Err(Error::new(
                 Status::Sign,
@@ -125,8 +132,11 @@ impl fmt::Debug for EvmKey {
     }
 }
 
+fn fail(message: String) -> Error {
+    Error::new(Status::Key, message)
+}
+
 fn secret_from_hex(text: &str) -> Result<Secret, Error> {
-    let fail = |message: String| Error::new(Status::Key, message);
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     let length = digits.chars().count();
     if length != KEY_DIGITS {
@@ -134,7 +144,7 @@ fn secret_from_hex(text: &str) -> Result<Secret, Error> {
             "The private key has {length} characters; give {KEY_DIGITS} hexadecimal digits, with or without 0x."
         )));
     }
-    let mut secret = Secret::empty();
+    let mut secret = Secret::empty()?;
     for (position, character) in digits.chars().enumerate() {
         let Some(value) = character.to_digit(16) else {
             return Err(fail(format!(
@@ -147,22 +157,10 @@ fn secret_from_hex(text: &str) -> Result<Secret, Error> {
             *byte = (*byte << 4) | value as u8;
         }
     }
-    if secret.bytes().iter().all(|byte| *byte == 0) {
-        return Err(fail("The private key is zero, which is not a key; check where it was read from.".into()));
-    }
     Ok(secret)
 }
 
-fn address_of(secret: &Secret) -> Result<EvmAddress, Error> {
-    let mut key = SecretKey::from_secret_bytes(*secret.bytes()).map_err(|_| {
-        Error::new(Status::Key, "The private key is not below the order of secp256k1; check where it was read from.")
-    })?;
-    let public = PublicKey::from_secret_key(&key);
-    key.non_secure_erase();
-    Ok(address_of_public(&public))
-}
-
-fn address_of_public(public: &PublicKey) -> EvmAddress {
+fn address_of(public: &PublicKey) -> EvmAddress {
     let [_, point @ ..] = public.serialize_uncompressed();
     EvmAddress::from_bytes(Address::from_raw_public_key(&point).into_array())
 }
@@ -230,8 +228,8 @@ mod tests {
         let key = EvmKey::from_hex(KEY).unwrap();
         let mut secret = [0; 32];
         let Held::Here(held) = &key.0.held else { panic!("the key is here") };
-        secret.copy_from_slice(held.bytes());
-        let oracle_key = SecretKey::from_secret_bytes(secret).unwrap();
+        secret.copy_from_slice(held.bytes().unwrap());
+        let oracle_key = secp256k1::SecretKey::from_secret_bytes(secret).unwrap();
         for round in 0_u32..50 {
             let digest = keccak256(round.to_be_bytes()).0;
             let message = secp256k1::Message::from_digest(digest);

@@ -1,26 +1,38 @@
-//! Memory for a private key.
+//! A private key's 32 bytes.
 //!
-//! Owns the 32 bytes and wipes them. They live on the heap from the first digit on, so that moving a key
-//! moves a pointer and leaves no copy behind on a stack.
+//! Owns them, wipes them, and notices when they are gone: a process forked from the one that read a key finds zeroes
+//! in its place, and must not sign with them. The bytes are written where they stay, so that no copy is left on a
+//! stack or a heap.
 
+use super::pages::Slot;
+use crate::error::{Error, Status};
 use std::fmt;
-use zeroize::Zeroizing;
 
-/// 32 secret bytes: never copied, never shown, zeroed on drop.
-pub(super) struct Secret(Box<Zeroizing<[u8; 32]>>);
+/// Never copied, never shown, zeroed on drop.
+pub(super) struct Secret(Slot);
 
 impl Secret {
     /// Zeroes, to be filled in place.
-    pub fn empty() -> Secret {
-        Secret(Box::new(Zeroizing::new([0; 32])))
+    pub fn empty() -> Result<Secret, Error> {
+        Slot::new().map(Secret)
     }
 
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    /// The bytes, to sign with. Errors are `Status::Sign`.
+    pub fn bytes(&self) -> Result<&[u8; 32], Error> {
+        if self.is_zero() {
+            let message = "the key is not in this process, which was forked from the one that read it; add the key again \
+                           after the fork";
+            return Err(Error::new(Status::Sign, message));
+        }
+        Ok(self.0.bytes())
     }
 
     pub fn bytes_mut(&mut self) -> &mut [u8; 32] {
-        &mut self.0
+        self.0.bytes_mut()
+    }
+
+    pub fn is_zero(&self) -> bool {
+        self.0.bytes().iter().fold(0, |all, byte| all | byte) == 0
     }
 }
 

@@ -41,18 +41,22 @@ impl SolanaKey {
         let text = text.trim_ascii();
         let pair = if text.starts_with('[') { from_json(text)? } else { from_base58(text)? };
         let (seed, stated) = pair.split_at(PUBLIC_KEY_BYTES);
-        let mut secret = Secret::empty();
+        let mut secret = Secret::empty()?;
         secret.bytes_mut().copy_from_slice(seed);
-        let key = SolanaKey::from_secret(secret);
+        let key = SolanaKey::from_secret(secret)?;
         if key.public_key().as_slice() != stated {
             return Err(fail("the last 32 bytes of the key pair are not the public key of the first 32".into()));
         }
         Ok(key)
     }
 
-    fn from_secret(secret: Secret) -> SolanaKey {
-        let public = VerifyingKey::from(&ExpandedSecretKey::from(secret.bytes()));
-        SolanaKey::new(Held::Here(secret), public)
+    /// A seed of 32 bytes. All of them are keys except zero, which somebody else's empty memory also is.
+    pub(super) fn from_secret(secret: Secret) -> Result<SolanaKey, Error> {
+        if secret.is_zero() {
+            return Err(fail("the private key is zero; check where it was read from".into()));
+        }
+        let public = VerifyingKey::from(&ExpandedSecretKey::from(secret.bytes()?));
+        Ok(SolanaKey::new(Held::Here(secret), public))
     }
 
     /// A signer elsewhere, whose public key `address` is. Errors are `Status::Key`.
@@ -86,7 +90,7 @@ impl SolanaKey {
     pub fn sign_message(&self, message: &[u8]) -> Result<[u8; 64], Error> {
         match &self.0.held {
             Held::Here(secret) => {
-                let expanded = ExpandedSecretKey::from(secret.bytes());
+                let expanded = ExpandedSecretKey::from(secret.bytes()?);
                 Ok(raw_sign::<Sha512>(&expanded, message, &self.0.public).to_bytes())
             }
             Held::Elsewhere(signer) => {
@@ -96,6 +100,12 @@ impl SolanaKey {
                 self.own(message, &answer)
             }
         }
+    }
+
+    /// Signs a text for people, which begins like no transaction. `None` where the key is held elsewhere: such a signer
+    /// is asked for payments alone.
+    pub fn sign_text(&self, text: &str) -> Option<Result<[u8; 64], Error>> {
+        matches!(self.0.held, Held::Here(_)).then(|| self.sign_message(text.as_bytes()))
     }
 
     fn own(&self, message: &[u8], answer: &[u8]) -> Result<[u8; 64], Error> {

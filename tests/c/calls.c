@@ -444,6 +444,43 @@ static void what_was_approved_is_what_is_signed(const server *server)
     x402_client_free(client);
 }
 
+/* Your own HTTP client, a request handle: one name, one header, however often it is asked for. */
+static void a_named_request_gets_the_same_header(const server *server, x402_client *client)
+{
+    x402_error *error = NULL;
+    x402_config *config;
+    x402_client *keyless;
+    x402_request *request;
+    x402_response *asked;
+    x402_payment *payment;
+    const char *names[64], *values[64];
+    char first[4096] = "";
+    size_t len, count = 0;
+    NEED(x402_config_new(&config, &error));
+    NEED(x402_client_new(config, &keyless, &error));
+    NEED(x402_client_get(keyless, server_path(server, "/weather"), &asked, &error));
+    for (; count < x402_response_header_count(asked) && count < 64; count++)
+        NEED(x402_response_header_at(asked, count, &names[count], &values[count], &len, &error));
+    NEED(x402_request_new("GET", server_path(server, "/weather"), &request, &error));
+    for (int round = 0; round < 3; round++) {
+        if (round == 2) /* another name, another payment */
+            NEED(x402_request_set(request, "purchase_key", "order 18", &error));
+        else
+            NEED(x402_request_set(request, "purchase_key", "order 17", &error));
+        NEED(x402_client_pay_request(client, request, 402, names, values, count, NULL, 0, &payment, &error));
+        const char *value = x402_payment_header_value(payment);
+        if (round == 0)
+            snprintf(first, sizeof first, "%s", value);
+        CHECK((strcmp(first, value) == 0) == (round < 2), "round %d", round);
+        CHECK(strstr(x402_payment_json(payment), "\"at_risk\":\"10000\""), "%s", x402_payment_json(payment));
+        x402_payment_free(payment);
+    }
+    x402_request_free(request);
+    x402_response_free(asked);
+    x402_client_free(keyless);
+    x402_config_free(config);
+}
+
 static int32_t approve_late(void *userdata, const char *offer, size_t len)
 {
     const struct timespec ten_ms = {.tv_nsec = 10 * 1000 * 1000};
@@ -582,6 +619,7 @@ int main(void)
     what_was_approved_is_what_is_signed(&server);
     an_approval_that_comes_late_refuses(&server);
     progress_and_request_settings(&server, client);
+    a_named_request_gets_the_same_header(&server, client);
     quoting(&server, client);
     network_errors(client);
     x402_client_free(client);

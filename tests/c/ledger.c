@@ -88,9 +88,18 @@ static void an_open_outcome_can_be_given_up(const server *server)
     CHECK(get(client, server, "/paid-then-close") == X402_MONEY_UNKNOWN, "an open outcome");
     listed(ledger, 1, "\"state\":\"unknown\"", 1);
     listed(ledger, 0, "\"amount\":\"10000\"", 1);
+    CHECK(get(client, server, "/weather") == X402_MONEY_PAID, "a settled one");
+    char *open;
+    NEED(x402_ledger_unsettled_json(ledger, 0, 100, &open, &error));
+    CHECK(strstr(open, "\"id\":1,") && !strstr(open, "\"id\":2,") && strstr(open, "\"in_flight\":false"), "%s", open);
+    x402_string_free(open);
     NEED(x402_ledger_abandon(ledger, 1, &error));
+    NEED(x402_ledger_unsettled_json(ledger, 0, 100, &open, &error));
+    SAME_TEXT(open, "[]");
+    x402_string_free(open);
     listed(ledger, 1, "unknown", 0);
-    listed(ledger, 0, "10000", 0);
+    listed(ledger, 0, "\"amount\":\"10000\"", 1);
+    listed(ledger, 0, "20000", 0);
     x402_client_free(client);
     x402_ledger_free(ledger);
 }

@@ -33,10 +33,20 @@ static int32_t some_approve(void *userdata, const char *offer, size_t len)
     (void)userdata, (void)offer, (void)len;
     return 0;
 }
+static int32_t some_sign(void *userdata, const char *kind, const uint8_t *data, size_t len, uint8_t *signature,
+                         size_t cap, size_t *signature_len)
+{
+    (void)userdata, (void)kind, (void)data, (void)len, (void)signature, (void)cap, (void)signature_len;
+    return 1;
+}
 static void some_log(void *userdata, int32_t level, const char *line, size_t len)
 {
     (void)userdata, (void)level, (void)line, (void)len;
 }
+
+#define PHRASE "test test test test test test test test test test test junk"
+/* The seed 01 02 … 20. */
+#define SOLANA_KEY "2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd"
 
 static const char *const POISON = "not cleared";
 static const char *text_out;
@@ -56,6 +66,11 @@ typedef x402_status call(void *handle, x402_error **error);
     static x402_status name(void *handle, x402_error **error) { return expression; }
 
 CALL(wallet_add_evm_key, x402_wallet_add_evm_key(handle, TEST_KEY, error))
+CALL(wallet_add_evm_mnemonic, x402_wallet_add_evm_mnemonic(handle, PHRASE, NULL, NULL, error))
+CALL(wallet_add_solana_key, x402_wallet_add_solana_key(handle, SOLANA_KEY, error))
+CALL(wallet_add_solana_mnemonic, x402_wallet_add_solana_mnemonic(handle, PHRASE, NULL, NULL, error))
+CALL(wallet_add_keyfile, x402_wallet_add_keyfile(handle, "/dev/null", NULL, error))
+CALL(wallet_add_signer, x402_wallet_add_signer(handle, "eip155", TEST_ADDRESS, some_sign, NULL, error))
 CALL(wallet_address, x402_wallet_address(handle, "eip155", 0, &text_out, error))
 CALL(policy_max_per_payment, x402_policy_max_per_payment(handle, "0.10 USD", error))
 CALL(policy_budget, x402_policy_budget(handle, "all", 0, "1.00 USD", error))
@@ -70,6 +85,7 @@ CALL(config_ledger, x402_config_ledger(handle, live[LEDGER], error))
 CALL(config_ledger_ledger, x402_config_ledger(live[CONFIG], handle, error))
 CALL(ledger_totals_json, x402_ledger_totals_json(handle, &json_out, error))
 CALL(ledger_entries_json, x402_ledger_entries_json(handle, 0, 10, &json_out, error))
+CALL(ledger_unsettled_json, x402_ledger_unsettled_json(handle, 0, 10, &json_out, error))
 CALL(ledger_abandon, x402_ledger_abandon(handle, 1, error))
 CALL(config_set, x402_config_set(handle, "user_agent", "test", error))
 CALL(config_log, x402_config_log(handle, some_log, NULL, error))
@@ -81,6 +97,8 @@ CALL(client_send_request, x402_client_send(live[CLIENT], handle, &response_out, 
 CALL(client_quote_json, x402_client_quote_json(handle, live[REQUEST], &json_out, error))
 CALL(client_quote_json_request, x402_client_quote_json(live[CLIENT], handle, &json_out, error))
 CALL(client_pay, x402_client_pay(handle, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(client_pay_request, x402_client_pay_request(handle, live[REQUEST], 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
+CALL(client_pay_request_request, x402_client_pay_request(live[CLIENT], handle, 402, NULL, NULL, 0, NULL, 0, &payment_out, error))
 CALL(payment_settle, x402_payment_settle(handle, 200, NULL, NULL, 0, error))
 CALL(request_header, x402_request_header(handle, "X-Name", "value", error))
 CALL(request_body_bytes, x402_request_body_bytes(handle, &byte, 1, error))
@@ -104,6 +122,11 @@ static const struct {
     call *call;
 } CALLS[] = {
     {"wallet_add_evm_key", WALLET, wallet_add_evm_key},
+    {"wallet_add_evm_mnemonic", WALLET, wallet_add_evm_mnemonic},
+    {"wallet_add_solana_key", WALLET, wallet_add_solana_key},
+    {"wallet_add_solana_mnemonic", WALLET, wallet_add_solana_mnemonic},
+    {"wallet_add_keyfile", WALLET, wallet_add_keyfile},
+    {"wallet_add_signer", WALLET, wallet_add_signer},
     {"wallet_address", WALLET, wallet_address},
     {"policy_max_per_payment", POLICY, policy_max_per_payment},
     {"policy_budget", POLICY, policy_budget},
@@ -118,6 +141,7 @@ static const struct {
     {"config_ledger, its ledger", LEDGER, config_ledger_ledger},
     {"ledger_totals_json", LEDGER, ledger_totals_json},
     {"ledger_entries_json", LEDGER, ledger_entries_json},
+    {"ledger_unsettled_json", LEDGER, ledger_unsettled_json},
     {"ledger_abandon", LEDGER, ledger_abandon},
     {"config_set", CONFIG, config_set},
     {"config_log", CONFIG, config_log},
@@ -129,6 +153,8 @@ static const struct {
     {"client_quote_json", CLIENT, client_quote_json},
     {"client_quote_json, its request", REQUEST, client_quote_json_request},
     {"client_pay", CLIENT, client_pay},
+    {"client_pay_request", CLIENT, client_pay_request},
+    {"client_pay_request, its request", REQUEST, client_pay_request_request},
     {"payment_settle", PAYMENT, payment_settle},
     {"request_header", REQUEST, request_header},
     {"request_body_bytes", REQUEST, request_body_bytes},
@@ -318,6 +344,18 @@ static void wallets_and_policies_refuse(void)
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_key(wallet, "\xff\xfe", &error));
     EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0x0000000000000000000000000000000000000000000000000000000000000000", &error));
     EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_key(wallet, "0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_mnemonic(wallet, NULL, NULL, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_mnemonic(wallet, "", NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_evm_mnemonic(wallet, PHRASE, "\xff", NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_evm_mnemonic(wallet, PHRASE, NULL, "", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_solana_mnemonic(wallet, NULL, NULL, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_solana_mnemonic(wallet, PHRASE, NULL, "m/44'/501'/0", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_solana_key(wallet, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_solana_key(wallet, "", &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_keyfile(wallet, NULL, NULL, &error));
+    EXPECT(X402_ERROR_KEY, x402_wallet_add_keyfile(wallet, "", NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_signer(wallet, "eip155", TEST_ADDRESS, NULL, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_wallet_add_signer(wallet, NULL, TEST_ADDRESS, some_sign, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, NULL, 0, &address, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "eip155", 0, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_wallet_address(wallet, "eip155", 99, &address, &error));
@@ -352,6 +390,7 @@ static void ledgers_refuse(void)
     EXPECT(X402_ERROR_LEDGER, x402_ledger_open("/proc/nothing/here", &out, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_totals_json(ledger, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_entries_json(ledger, 0, 10, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_ledger_unsettled_json(ledger, 0, 10, NULL, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, 0, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_ledger_abandon(ledger, UINT64_MAX, &error));
 }
@@ -468,6 +507,8 @@ static void payments_refuse(void)
     const char *const texts[] = {"PAYMENT-REQUIRED", "e30="}, *const holed[] = {"a", NULL};
     const char *const bytes[] = {"\xff", "\xfe"};
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", "https://a/", 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay_request(client, live[REQUEST], 402, NULL, NULL, 0, NULL, 0, NULL, &error));
+    EXPECT(X402_ERROR_ARGUMENT, x402_client_pay_request(client, live[REQUEST], 200, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, NULL, "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_ARGUMENT, x402_client_pay(client, "GET", NULL, 402, NULL, NULL, 0, NULL, 0, &payment, &error));
     EXPECT(X402_ERROR_METHOD, x402_client_pay(client, "", "https://a/", 402, NULL, NULL, 0, NULL, 0, &payment, &error));

@@ -537,7 +537,7 @@ static int in_the_child(x402_queue *queue, x402_request *request, x402_response 
     CHECK(x402_queue_cancel(queue, 1) == X402_ERROR_FORKED, "cancel");
     CHECK(x402_queue_fd(queue) == -1, "fd");
     x402_queue_free(queue);
-    return checks_failed ? 1 : 0;
+    return checks_failed == 0;
 }
 
 static void forked(const server *server)
@@ -548,17 +548,25 @@ static void forked(const server *server)
     x402_request *request = request_to(server, "GET", "/free");
     x402_response *response;
     x402_event event;
-    int status = -1;
+    int told[2];
+    char well = 0;
     pid_t child;
     NEED(x402_client_get(client, server_path(server, "/free"), &response, &error));
     submit(queue, server, "/hang", 1);
-    fflush(NULL);
+    if (pipe(told) != 0)
+        exit(1);
     child = fork();
     if (child == 0) {
         alarm(60); /* a child that hangs fails */
-        _exit(in_the_child(queue, request, response));
+        well = (char)in_the_child(queue, request, response);
+        if (write(told[1], &well, 1) != 1)
+            _exit(1);
+        kill(getpid(), SIGKILL); /* what the parent's threads held is lost here, and no leak */
     }
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %d", status);
+    close(told[1]);
+    CHECK(read(told[0], &well, 1) == 1 && well == 1, "the child");
+    close(told[0]);
+    waitpid(child, NULL, 0);
     submit(queue, server, "/free", 2);
     event = polled_event(queue);
     CHECK(event.token == 2 && event.status == X402_OK, "the parent's queue is whole: %s", x402_status_name(event.status));
@@ -566,6 +574,62 @@ static void forked(const server *server)
     x402_queue_free(queue);
     x402_request_free(request);
     x402_response_free(response);
+    x402_client_free(client);
+}
+
+static volatile int churning;
+
+static void *churn(void *unused)
+{
+    while (churning) {
+        x402_wallet *wallet;
+        x402_wallet_new(&wallet, NULL);
+        x402_wallet_free(wallet);
+    }
+    return unused;
+}
+
+/* A fork() in the middle of what other threads do with handles: the child's are whole, and nothing in it waits. */
+static void forked_while_handles_are_made(const server *server)
+{
+    enum { FORKS = 30, THREADS = 4 };
+    x402_client *client = client_with(NULL, NULL, NULL);
+    x402_queue *queue = queue_of(client);
+    pthread_t threads[THREADS];
+    int well = 0;
+    (void)server;
+    churning = 1;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, churn, NULL);
+    for (int i = 0; i < FORKS; i++) {
+        int told[2], status;
+        char said = 0;
+        pid_t child;
+        if (pipe(told) != 0)
+            exit(1);
+        child = fork();
+        if (child == 0) {
+            x402_event event = X402_EVENT_INIT;
+            alarm(20);
+            for (int use = 0; use < 100; use++) {
+                x402_wallet *wallet;
+                said = x402_wallet_new(&wallet, NULL) == X402_OK && x402_queue_next(queue, &event) == X402_ERROR_FORKED;
+            }
+            x402_queue_free(queue);
+            if (write(told[1], &said, 1) != 1)
+                _exit(1);
+            kill(getpid(), SIGKILL);
+        }
+        close(told[1]);
+        well += read(told[0], &said, 1) == 1 && said;
+        close(told[0]);
+        waitpid(child, &status, 0);
+    }
+    churning = 0;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(well == FORKS, "%d of %d children", well, FORKS);
+    x402_queue_free(queue);
     x402_client_free(client);
 }
 
@@ -584,6 +648,7 @@ int main(int argc, char **argv)
     events_grow(&server);
     loops_that_read_or_shut_the_descriptor(&server);
     forked(&server);
+    forked_while_handles_are_made(&server);
     server_stop(&server);
     return finish("queue");
 }

@@ -2,7 +2,12 @@
 #include "setup.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define CALLS_EACH 10
@@ -231,6 +236,46 @@ static void handles_are_churned(void)
     }
 }
 
+/* ---- a fork ---- */
+
+static int gets(x402_client *client, const char *url)
+{
+    x402_response *response;
+    int right = x402_client_get(client, url, &response, NULL) == X402_OK && strcmp(body_text(response), "free") == 0;
+    x402_response_free(response);
+    return right;
+}
+
+/* A pooled connection is the parent's conversation: the child opens its own, and the parent's goes on. */
+static void a_child_does_not_speak_in_its_parents_connection(const server *server, const char *base)
+{
+    x402_client *client = client_with(server->ca_file, NULL, NULL);
+    char url[512], *state;
+    int status = -1;
+    pid_t child;
+    snprintf(url, sizeof url, "%s/free", base);
+    CHECK(gets(client, url), "the parent gets no answer from %s", url);
+    free(server_ask(server, "POST", "/_server/reset"));
+    child = fork();
+    if (child == 0)
+        _exit(gets(client, url) ? 0 : 1);
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with %d", status);
+    CHECK(gets(client, url), "the parent's connection to %s is broken", url);
+    state = server_ask(server, "GET", "/_server/state");
+    CHECK(strstr(state, "\"requests\":2") && strstr(state, "\"connections\":1,"), "%s", state);
+    free(state);
+    x402_client_free(client);
+}
+
+static void a_child_speaks_for_itself(const server *server)
+{
+    a_child_does_not_speak_in_its_parents_connection(server, server->url);
+    for (size_t i = 0; i < server->origin_count; i++)
+        if (strcmp(server->origins[i].name, "tls") == 0)
+            a_child_does_not_speak_in_its_parents_connection(server, server->origins[i].url);
+}
+
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/faults.json", 0);
@@ -241,6 +286,7 @@ int main(int argc, char **argv)
     cancelled_while_the_body_comes(&server);
     cancelled_from_its_own_callback_and_before(&server);
     handles_are_churned();
+    a_child_speaks_for_itself(&server);
     server_stop(&server);
     return finish("threads");
 }

@@ -118,7 +118,11 @@ fn one_signature_a_purchase(evidence: &Evidence<'_>, out: &mut Problems) {
                 |nonce: &str| last.server.payments_seen.iter().any(|seen| seen.settled && nonce_of(seen) == nonce);
             nonces.retain(|nonce| live(nonce));
         }
-        let most = if *what == "a" { 1 + paid_before } else { 1 };
+        let most = match *what {
+            "a" if evidence.shape.detached => evidence.scenes.len(),
+            "a" => 1 + paid_before,
+            _ => 1,
+        };
         if nonces.len() > most {
             out.add(2, format!("{} signatures left for the purchase {what}, at most {most} may", nonces.len()));
         }
@@ -206,14 +210,19 @@ fn text<'a>(line: &'a Value, name: &str) -> &'a str {
     line[name].as_str().unwrap_or("")
 }
 
+fn purchase_of(line: &Value) -> Option<&str> {
+    let step = text(line, "step");
+    step.strip_prefix("buy:").or(step.strip_prefix("pay:"))
+}
+
 fn buys(scene: &Scene) -> Vec<Value> {
-    scene.run.lines().into_iter().filter(|line| text(line, "step").starts_with("buy:")).collect()
+    scene.run.lines().into_iter().filter(|line| purchase_of(line).is_some()).collect()
 }
 
 /// 7. Who is told that nothing was taken sent nothing; who is told that he paid did.
 fn moneys_are_true(scene: &Scene, out: &mut Problems) {
     for line in buys(scene) {
-        let what = text(&line, "step").trim_start_matches("buy:").to_string();
+        let what = purchase_of(&line).unwrap_or("");
         let sent = line["sent"].as_u64().unwrap_or(0);
         let nonces: HashSet<&String> =
             scene.sent.iter().filter(|sent| sent.what == what).map(|sent| &sent.nonce).collect();
@@ -277,6 +286,13 @@ fn purchase_ends_paid(evidence: &Evidence<'_>, out: &mut Problems) {
         return;
     }
     let Some(last) = evidence.scenes.last() else { return };
+    if evidence.shape.detached {
+        let counted = last.books.as_ref().map_or(0, Books::counted);
+        if counted != BUDGET_PAYMENTS * PRICE {
+            out.add(1, format!("{counted} counts after a budget of {} was used", BUDGET_PAYMENTS * PRICE));
+        }
+        return;
+    }
     let lines = last.run.said("buy:a");
     if lines.last().is_none_or(|line| line["money"] != "paid") {
         out.add(7, format!("the repeat was not paid: {lines:?}"));

@@ -1,9 +1,10 @@
 /* driver.c: buys as it is told and says what each purchase came to, one JSON object a line. Judges nothing.
  *
  *     driver base=URL other=URL [ledger=PATH] [budget=TEXT] [method=POST body=BYTES rewind=1 declare=1] [named=1]
- *            [redirect=1] [memory=BYTES] [worker=NAME threads=N] STEP...
+ *            [redirect=1] [queued=1] [memory=BYTES] [worker=NAME threads=N] STEP...
  *
- * Steps, in order: "+" begins to count operations, "-" ends it; "buy:NAME" buys /buy?what=NAME; "free" gets /free;
+ * Steps, in order: "+" begins to count operations, "-" ends it; "buy:NAME" buys /buy?what=NAME; "pay:NAME" does so as
+ * the user of another HTTP client would, with x402_client_pay; "free" gets /free;
  * "elsewhere" gets /free of the other origin; "abandon" gives up every entry that the ledger lets go; "close" frees
  * everything, and the next step begins anew; "many:COUNT" buys so many things in each of N threads, each until it is
  * paid. */
@@ -33,10 +34,11 @@ static int fails(const char *name)
 static struct {
     const char *base, *other, *ledger_path, *method, *budget, *memory, *worker;
     uint64_t body;
-    int rewind, declare, named, redirect, threads;
+    int rewind, declare, named, redirect, queued, threads, descriptors;
     x402_wallet *wallet;
     x402_ledger *ledger;
     x402_client *client;
+    x402_client *http; /* without a wallet: what stands for another HTTP client */
 } my = {.method = "GET", .budget = "0.03 USD", .worker = "0", .threads = 1};
 
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
@@ -137,15 +139,21 @@ static int set_up(x402_config *config, x402_policy *policy, x402_error **error)
     TRY(x402_ledger_open(my.ledger_path, &my.ledger, error));
     TRY(x402_config_ledger(config, my.ledger, error));
     TRY(x402_client_new(config, &my.client, error));
+    x402_wallet_free(my.wallet);
+    my.wallet = NULL;
+    TRY(x402_wallet_new(&my.wallet, error));
+    TRY(x402_config_wallet(config, my.wallet, error));
+    TRY(x402_client_new(config, &my.http, error));
     return 1;
 }
 
 static void tear_down(void)
 {
     x402_client_free(my.client);
+    x402_client_free(my.http);
     x402_ledger_free(my.ledger);
     x402_wallet_free(my.wallet);
-    my.client = NULL, my.ledger = NULL, my.wallet = NULL;
+    my.client = NULL, my.http = NULL, my.ledger = NULL, my.wallet = NULL;
 }
 
 static int make_client(void)
@@ -220,6 +228,24 @@ static x402_status prepare(const char *url, const char *name, body *body, x402_r
     return status;
 }
 
+/* As x402_client_send, on the threads of a queue. */
+static x402_status send_queued(x402_request *request, x402_response **response, x402_error **error)
+{
+    x402_queue *queue = NULL;
+    x402_event event = X402_EVENT_INIT;
+    x402_status status = x402_queue_new(my.client, &queue, error);
+    if (status == X402_OK)
+        status = x402_queue_send(queue, request, 1, error);
+    if (status == X402_OK) {
+        while ((status = x402_queue_wait(queue, X402_WAIT_FOREVER, &event)) == X402_AGAIN)
+            ;
+        *response = event.response;
+        *error = event.error;
+    }
+    x402_queue_free(queue);
+    return status == X402_OK ? event.status : status;
+}
+
 /* `name` NULL: nothing that costs. */
 static x402_money fetch(const char *step, const char *url, const char *name)
 {
@@ -232,7 +258,9 @@ static x402_money fetch(const char *step, const char *url, const char *name)
     body body = {0};
     long sent = x402_fault_sent ? x402_fault_sent() : 0;
     x402_status status = prepare(url, name, &body, &request, &error);
-    if (status == X402_OK)
+    if (status == X402_OK && name && my.queued)
+        status = send_queued(request, &response, &error);
+    else if (status == X402_OK)
         status = x402_client_send(my.client, request, &response, &error);
     if (response) {
         sha256_start(&hash);
@@ -265,11 +293,81 @@ static x402_money buy(const char *name)
     return fetch(step, url, name);
 }
 
+/* An answer as another HTTP client would give it. */
+typedef struct answer {
+    x402_response *response;
+    const char *names[64], *values[64];
+    size_t count, body_len;
+    const uint8_t *body;
+} answer;
+
+static x402_status get(const char *url, const x402_payment *payment, answer *out, x402_error **error)
+{
+    x402_request *request = NULL;
+    x402_status status = x402_request_new("GET", url, &request, error);
+    memset(out, 0, sizeof *out);
+    if (status == X402_OK && payment)
+        status = x402_request_header(request, x402_payment_header_name(payment), x402_payment_header_value(payment), error);
+    if (status == X402_OK)
+        status = x402_client_send(my.http, request, &out->response, error);
+    if (status == X402_OK)
+        status = x402_response_read_all(out->response, 1 << 20, &out->body, &out->body_len, error);
+    for (; status == X402_OK && out->count < x402_response_header_count(out->response) && out->count < 64; out->count++) {
+        size_t len;
+        status = x402_response_header_at(out->response, out->count, &out->names[out->count], &out->values[out->count], &len,
+                                         error);
+    }
+    x402_request_free(request);
+    return status;
+}
+
+/* Pays with the other client; what is said is what the payment says in the end. */
+static void pay(const char *step)
+{
+    char url[300];
+    answer asked, paid = {0};
+    x402_error *error = NULL;
+    x402_payment *payment = NULL;
+    long sent = x402_fault_sent ? x402_fault_sent() : 0;
+    snprintf(url, sizeof url, "%s/buy?what=%s", my.base, step + 4);
+    x402_status status = get(url, NULL, &asked, &error);
+    if (status == X402_OK)
+        status = x402_client_pay(my.client, "GET", url, x402_response_status(asked.response), asked.names, asked.values,
+                                 asked.count, asked.body, asked.body_len, &payment, &error);
+    if (status == X402_OK)
+        status = get(url, payment, &paid, &error);
+    if (status == X402_OK)
+        status = x402_payment_settle(payment, x402_response_status(paid.response), paid.names, paid.values, paid.count,
+                                     &error);
+    begin(step);
+    printf(", \"outcome\": \"%s\"", status == X402_OK ? "response" : "error");
+    if (error)
+        put_error(error);
+    put_payment(payment);
+    put("money", money_name(payment ? x402_payment_money(payment) : x402_error_money(error)));
+    printf(", \"sent\": %ld", x402_fault_sent ? x402_fault_sent() - sent : 0);
+    end();
+    x402_payment_free(payment);
+    x402_response_free(asked.response);
+    x402_response_free(paid.response);
+    x402_error_free(error);
+}
+
 static void get_free(const char *step, const char *base)
 {
     char url[300];
     snprintf(url, sizeof url, "%s/free", base);
     fetch(step, url, NULL);
+}
+
+static int open_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
 }
 
 static void close_all(void)
@@ -282,6 +380,9 @@ static void close_all(void)
     end();
     x402_string_free(entries);
     tear_down();
+    /* A queue's idle threads let go of the client by themselves, a moment after the queue has ended. */
+    for (int tries = 0; my.queued && tries < 2000 && open_descriptors() > my.descriptors; tries++)
+        usleep(1000);
 }
 
 static void abandon_all(void)
@@ -319,16 +420,6 @@ static void many(int count)
         pthread_join(threads[i], NULL);
 }
 
-static int open_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
-
 static void run(const char *step)
 {
     if (strcmp(step, "+") == 0 || strcmp(step, "-") == 0) {
@@ -340,6 +431,8 @@ static void run(const char *step)
         return;
     } else if (strncmp(step, "buy:", 4) == 0) {
         buy(step + 4);
+    } else if (strncmp(step, "pay:", 4) == 0) {
+        pay(step);
     } else if (strcmp(step, "free") == 0) {
         get_free(step, my.base);
     } else if (strcmp(step, "elsewhere") == 0) {
@@ -372,7 +465,7 @@ static int is_setting(const char *argument)
         const char *name;
         int *number;
     } numbers[] = {{"rewind", &my.rewind},     {"declare", &my.declare}, {"named", &my.named},
-                   {"redirect", &my.redirect}, {"threads", &my.threads}};
+                   {"redirect", &my.redirect}, {"queued", &my.queued},   {"threads", &my.threads}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if ((value = value_of(argument, texts[i].name)))
             return *texts[i].text = value, 1;
@@ -386,14 +479,14 @@ static int is_setting(const char *argument)
 
 int main(int argc, char **argv)
 {
-    int descriptors = open_descriptors();
+    my.descriptors = open_descriptors();
     for (int i = 1; i < argc; i++)
         if (!is_setting(argv[i]))
             run(argv[i]);
     close_all();
     begin("end");
     printf(", \"handles\": %llu, \"descriptors\": %d", (unsigned long long)x402_live_handles(),
-           open_descriptors() - descriptors);
+           open_descriptors() - my.descriptors);
     end();
     return 0;
 }

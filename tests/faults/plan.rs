@@ -8,7 +8,7 @@ use std::collections::HashSet;
 /// Failures by operation, each "action" or "action:value"; the actions are those of shim.c, a value is an errno, a
 /// callback's answer, or seconds of a clock. No `lost` for `send`, because a send that says it failed has taken nothing,
 /// and no `fail` for `unlock`, which has nothing to fail at.
-const FAILURES: [(&str, &str); 42] = [
+const FAILURES: [(&str, &str); 44] = [
     ("access", "fail:5"),
     ("approve-callback", "fail:7 kill:0 cut:0"),
     ("chunk-callback", "fail:7 kill:0 cut:0"),
@@ -24,6 +24,7 @@ const FAILURES: [(&str, &str); 42] = [
     ("getaddrinfo", "fail:-2 fail:-3 kill:0"),
     ("getrandom", "fail:5 fail:4 short:0"),
     ("getsockopt", "fail:12"),
+    ("ioctl", "fail:22 kill:0"),
     ("lock", "fail:11 fail:37 fail:5 lost:4 kill:0 cut:0"),
     ("log-callback", "kill:0 cut:0"),
     ("lseek", "fail:5"),
@@ -47,6 +48,7 @@ const FAILURES: [(&str, &str); 42] = [
     ("setsockopt", "fail:12"),
     ("shutdown", "fail:107 kill:0"),
     ("socket", "fail:24 fail:97 kill:0"),
+    ("socketpair", "fail:24 kill:0"),
     ("stat", "fail:5 fail:2"),
     ("unlink", "fail:13 lost:5 kill:0 cut:0"),
     ("unlock", "lost:5 kill:0 cut:0"),

@@ -19,6 +19,8 @@ pub struct Shape {
     /// The ledger is a file, and a second process goes on where the first one ended.
     pub file: bool,
     pub has_body: bool,
+    /// The caller sends with a client of its own: each payment is a purchase, and counts once it is signed.
+    pub detached: bool,
     /// The server settles the first payment and says nothing.
     first_answer_lost: bool,
 }
@@ -30,17 +32,20 @@ const GET: Shape = Shape {
     named: true,
     file: true,
     has_body: false,
+    detached: false,
     first_answer_lost: false,
 };
 
 const POST: Shape =
     Shape { name: "post", arguments: "named=1 method=POST body=100000 rewind=1 declare=1", has_body: true, ..GET };
 
-pub const SHAPES: [Shape; 9] = [
+pub const SHAPES: [Shape; 11] = [
     GET,
     Shape { name: "get-unnamed", arguments: "", named: false, ..GET },
     Shape { name: "get-by-name", arguments: "named=1 localhost=1", ..GET },
     Shape { name: "get-repeated", numbered: "buy:a buy:a close", first_answer_lost: true, ..GET },
+    Shape { name: "get-detached", arguments: "", numbered: "pay:a close", named: false, detached: true, ..GET },
+    Shape { name: "get-queued", arguments: "named=1 queued=1", ..GET },
     Shape { name: "get-in-memory", numbered: "buy:a", file: false, ..GET },
     POST,
     Shape { name: "post-spooled", arguments: "named=1 method=POST body=100000 memory=30000", ..POST },
@@ -89,7 +94,8 @@ impl Shape {
 
     /// The steps of the process after it, where there is one.
     pub fn second_steps(&self) -> Option<Vec<&'static str>> {
-        self.file.then(|| [&["buy:a"], LAST_STEPS.as_slice()].concat())
+        let repeat = if self.detached { "pay:a" } else { "buy:a" };
+        self.file.then(|| [&[repeat], LAST_STEPS.as_slice()].concat())
     }
 
     pub fn body(&self) -> Vec<u8> {

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -408,6 +409,7 @@ SIMPLE(ssize_t, readlink, (const char *path, char *out, size_t len), (path, out,
 SIMPLE(off64_t, lseek64, (int fd, off64_t at, int whence), (fd, at, whence), "lseek", fd, NULL)
 SIMPLE(int, close, (int fd), (fd), "close", fd, NULL)
 SIMPLE(int, socket, (int domain, int type, int protocol), (domain, type, protocol), "socket", -1, "")
+SIMPLE(int, socketpair, (int domain, int type, int protocol, int out[2]), (domain, type, protocol, out), "socketpair", -1, "")
 SIMPLE(int, connect, (int fd, const struct sockaddr *to, socklen_t len), (fd, to, len), "connect", -1, "")
 SIMPLE(int, shutdown, (int fd, int how), (fd, how), "shutdown", -1, "")
 SIMPLE(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len), (fd, level, name, value, len),
@@ -448,6 +450,19 @@ void *mmap64(void *address, size_t len, int protection, int flags, int fd, off64
     void *result = REAL(mmap64)(address, len, protection, flags, fd, at);
     ends_badly(fault);
     return result;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list list;
+    va_start(list, request);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    fault fault = next("ioctl", fd, NULL);
+    if (fails(fault))
+        return -1;
+    int result = REAL(ioctl)(fd, request, argument);
+    return ends_badly(fault) ? -1 : result;
 }
 
 static int locks(int fd, int command, void *argument)

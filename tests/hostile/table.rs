@@ -68,6 +68,7 @@ const UNKNOWN: Texts = &["unknown"];
 const PAID: Texts = &["paid"];
 const PAID_THEN_REFUSED: Texts = &["paid", "refused"];
 const TWICE_THEN_REFUSED: Texts = &["paid", "paid", "refused"];
+const THRICE_PAID: Texts = &["paid", "paid", "paid"];
 const THRICE_THEN_REFUSED: Texts = &["unknown", "unknown", "unknown", "refused", "refused", "refused"];
 
 const CALLS: &str = "One call signs once. Another call is another purchase, with a signature of its own: after \
@@ -99,6 +100,7 @@ pub const ROWS: &[Row] = &[
     row("S3", "raises the price with every call, each below the limit", Outcome { signatures: 2, signed: 30_000, settled: 2, money: TWICE_THEN_REFUSED, says: &["host budget of 0.05 USD in 3600 s"] }, Case("hostile-rising-prices"))
         .but("No rule compares a price with the last one; the budgets over time and host bound what is taken."),
 
+    row("S3", "raises the price while a payment is in the open", cents(1, 1, &["unknown", "unknown", "unknown"], &["asks for 10001 atomic units", "10000 atomic units of"]), Case("repeat-price-rose")),
     row("S4", "asks a higher price after the signature", cents(1, 0, UNKNOWN, &["the price rose"]), Case("second-402-other-price")),
     row("S4", "names another payee, asset, network or a lower price after the signature", cents(4, 0, &["unknown", "unknown", "unknown", "unknown"], &["other terms"]), Case("hostile-second-402-other-terms")),
     row("S4", "shows one price to a quote and asks another of the call", nothing(&["none", "refused"], &["asks 0.90 USD", "max_per_payment allows 0.05 USD"]), Case("hostile-quote-then-dearer")),
@@ -151,6 +153,8 @@ pub const ROWS: &[Row] = &[
     row("S15", "sits on a private address and spells it in another way", nothing(&["none"; 21], &["deny_private_addresses"]), Case("hostile-private-addresses-in-every-spelling")),
     row("S15", "is public and redirects to a private address", nothing(&["none"; 5], &["deny_private_addresses"]), Case("hostile-redirect-to-a-private-address")),
 
+    row("S16", "settles, and breaks off what was paid for, again and again", cents(2, 2, &["paid", "unknown", "unknown", "unknown", "paid"], &["it is truncated", "nonce_already_used"]), Case("repeat-after-body-broke-off-refused"))
+        .but("It keeps one payment and the goods. The repeats cost nothing; only another purchase_key buys anew."),
     row("S16", "settles and answers 500 without a receipt", cents(1, 1, UNKNOWN, &["answered 500 to the payment"]), Case("paid-then-500")),
     row("S16", "settles and answers 500 with a receipt", cents(1, 1, PAID, &[]), Case("paid-then-500-with-receipt")),
     row("S16", "settles and answers 402, with a receipt and without", cents(2, 2, &["paid", "unknown"], &["pay again"]), Case("hostile-settled-then-402")),
@@ -203,6 +207,8 @@ pub const ROWS: &[Row] = &[
 
     row("S27", "has a clock an hour ahead of ours", cents(1, 0, UNKNOWN, &["valid_before"]), Here(in_process::our_clock_is_behind))
         .but("The Date header is not believed: with it a server could stretch the life of a signature."),
+    row("S27", "sends a Date of 1970, of 2099, or none that can be read", cents(3, 3, THRICE_PAID, &[]), Case("hostile-date-far-off"))
+        .but("Our own clock alone counts; one that is wrong makes payments that are refused, which shows at once."),
     row("S27", "has a clock an hour behind ours", cents(1, 1, PAID, &[]), Here(in_process::our_clock_is_ahead)),
     row("S27", "speaks version 1 with a clock five minutes behind ours", cents(1, 1, PAID, &[]), Here(in_process::our_clock_is_ahead_a_little_v1)),
     row("S27", "speaks version 1 with a clock an hour behind ours", cents(1, 0, UNKNOWN, &["valid_after"]), Here(in_process::our_clock_is_ahead_v1))

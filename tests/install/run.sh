@@ -17,7 +17,7 @@ mv "$scratch/stage/opt/x402" "$prefix"
 [ -z "$(find "$scratch/stage" -type f)" ] || fail "files outside of the prefix: $(find "$scratch/stage" -type f)"
 lib=$(dirname "$(find "$prefix" -name libx402.a)")
 
-for file in "$prefix/include/x402.h" "$lib/libx402.so" "$lib/libx402.a" "$lib/pkgconfig/x402.pc" \
+for file in "$prefix/include/x402.h" "$prefix/include/x402.hpp" "$prefix/include/x402/client.hpp" "$lib/libx402.so" "$lib/libx402.a" "$lib/pkgconfig/x402.pc" \
     "$lib/cmake/x402/x402Config.cmake" "$lib/cmake/x402/x402ConfigVersion.cmake"; do
     [ -e "$file" ] || fail "$file is missing"
 done
@@ -32,6 +32,9 @@ export PKG_CONFIG_PATH="$lib/pkgconfig"
 # shellcheck disable=SC2046
 cc -std=c99 -Wall -Wextra -Werror "$here/app.c" $(pkg-config --cflags --libs x402) -o "$scratch/shared"
 try pkg-config env LD_LIBRARY_PATH="$lib" "$scratch/shared"
+# shellcheck disable=SC2046
+c++ -std=c++17 -Wall -Wextra -Werror "$here/app.cpp" $(pkg-config --cflags --libs x402) -o "$scratch/shared-cpp"
+try "pkg-config, C++" env LD_LIBRARY_PATH="$lib" "$scratch/shared-cpp"
 LD_LIBRARY_PATH="$lib" ldd "$scratch/shared" | grep -q "libx402.so.$abi => $lib/" || fail "it does not load libx402.so.$abi"
 
 mkdir "$scratch/only-static"
@@ -46,5 +49,6 @@ cmake -S "$here" -B "$scratch/outside" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
 cmake --build "$scratch/outside" >/dev/null
 try "find_package, shared" "$scratch/outside/app_shared"
 try "find_package, static" "$scratch/outside/app_static"
+try "find_package, C++" "$scratch/outside/app_cpp"
 if ldd "$scratch/outside/app_static" | grep libx402; then fail "the static program loads the shared object"; fi
-say "all four work"
+say "all six work"

@@ -116,6 +116,7 @@ fn plan<'a>(shared: &'a Shared, origin: &str, head: &Head) -> Plan<'a> {
         let answer = &shared.not_found;
         return Plan { answer, status: 404, list: "answers", route: None, challenge: None, payment: None };
     };
+    let route = route.at(shared.state.step(name, "requests", usize::MAX));
     let pick = |list: &'static str, answers: &'a [Answer]| &answers[shared.state.step(name, list, answers.len())];
     let Some(terms) = &route.challenge else {
         let answer = pick("answers", &route.script.answers);

@@ -49,6 +49,8 @@ impl OriginKind {
 pub struct Route {
     /// Present: the path charges.
     pub terms: Option<Terms>,
+    /// Other terms that hold from the request with this number on, counted from 0.
+    pub terms_later: Option<(usize, Terms)>,
     /// Answers of a path that does not charge. Of each list the n-th request gets the n-th answer, the last repeats.
     pub answers: Vec<Answer>,
     /// Answers to requests without a payment.
@@ -66,6 +68,7 @@ impl Default for Route {
         let plain = || vec![Answer::default()];
         Route {
             terms: None,
+            terms_later: None,
             answers: plain(),
             unpaid: plain(),
             paid: plain(),

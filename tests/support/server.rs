@@ -24,12 +24,26 @@ use std::time::{Duration, Instant};
 
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
 const CLOSED_SLICE: Duration = Duration::from_millis(1);
+/// How many connections may wait to be accepted.
+const CONNECTIONS_WAITING_MAX: i32 = 4096;
 
 /// A route with its terms made ready.
 pub struct Charged {
     pub script: Route,
     pub challenge: Option<Challenge>,
     pub url: String,
+    /// The same route on the terms that hold from some request on.
+    later: Option<(usize, Box<Charged>)>,
+}
+
+impl Charged {
+    /// The route as it stands for its n-th request.
+    pub fn at(&self, number: usize) -> &Charged {
+        match &self.later {
+            Some((from, later)) if number >= *from => later,
+            _ => self,
+        }
+    }
 }
 
 /// Copies of the sockets being served, so that the end of the server can be the end of them.
@@ -107,6 +121,8 @@ impl Server {
         for (name, kind) in &parsed.origins {
             let port = if name == "base" { base_port } else { 0 };
             let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| format!("bind: {error}"))?;
+            // Again, with room: a client that opens more at once than std's line holds is kept waiting for a second.
+            rustix::net::listen(&listener, CONNECTIONS_WAITING_MAX).map_err(|error| format!("listen: {error}"))?;
             let address = listener.local_addr().map_err(|error| error.to_string())?;
             let scheme = if kind.is_tls() { "https" } else { "http" };
             urls.insert(name.clone(), format!("{scheme}://{address}"));
@@ -225,8 +241,15 @@ fn prepared(routes: BTreeMap<String, Route>, urls: &BTreeMap<String, String>) ->
             None => ("base", name.clone()),
         };
         let url = format!("{}{path}", urls.get(origin).map_or("", String::as_str));
-        let challenge = script.terms.as_ref().map(|terms| Challenge::new(terms, &url, None));
-        (name, Charged { script, challenge, url })
+        let charged = |script: Route, later| {
+            let challenge = script.terms.as_ref().map(|terms| Challenge::new(terms, &url, None));
+            Charged { challenge, script, url: url.clone(), later }
+        };
+        let later = script
+            .terms_later
+            .clone()
+            .map(|(from, terms)| (from, Box::new(charged(Route { terms: Some(terms), ..script.clone() }, None))));
+        (name, charged(script, later))
     };
     routes.into_iter().map(prepare).collect()
 }

@@ -13,11 +13,12 @@
 //     comes out of it again, after the library has returned. Error::cause() has it in the try_ forms.
 //  4. Texts given out are copies. Only what says "valid as long as" is lent: PaymentView, Bytes of a body, BodyStream.
 //  5. const functions may be called from several threads at once.
-//  6. handle() lends the C handle, for what only the C functions do.
+//  6. A Queue sends and reads without blocking: callables then run on its threads.
+//  7. handle() lends the C handle, for what only the C functions do.
 #ifndef X402_HPP
 #define X402_HPP
 
-#include <x402/client.hpp>
+#include <x402/queue.hpp>
 
 namespace x402 {
 inline namespace X402_HPP_FORM {

@@ -191,9 +191,11 @@ void a_ledger(const TestServer &server)
         CHECK(lost && lost->money() == x402::Money::unknown && lost->retry() == x402::Retry::same_bytes, "an answer is lost");
         CHECK(lost->payment() && lost->payment()->amount() == "10000", "the error has the payment");
         const long distinct = server.count("payments_distinct");
+        CHECK(holds(ledger.unsettled_json(), "\"unknown\""), "%s", ledger.unsettled_json().c_str());
         CHECK(client.get(server / "paid-then-close").text(100) == "sunny", "the repeat gets it");
         CHECK(server.count("payments_distinct") == distinct, "with the same payment");
         CHECK(holds(ledger.totals_json(), "10000"), "%s", ledger.totals_json().c_str());
+        CHECK(ledger.unsettled_json() == "[]", "%s", ledger.unsettled_json().c_str());
         CHECK(holds(ledger.entries_json(), "\"paid\""), "%s", ledger.entries_json().c_str());
         EXPECT_STATUS(X402_ERROR_ARGUMENT, ledger.abandon(1));
         EXPECT_STATUS(X402_ERROR_ARGUMENT, ledger.abandon(99));

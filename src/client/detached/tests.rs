@@ -211,3 +211,61 @@ fn builder_codes_go_into_the_payment_where_they_are_declared() {
         assert_eq!(sent["extensions"], expected);
     }
 }
+
+#[test]
+fn a_request_with_a_body_or_a_name_is_known_again_until_it_is_settled() {
+    use crate::body::Source;
+    let client = client();
+    let request = |body: &str, name: Option<&str>| {
+        let mut request = Request::new("POST", URL).unwrap();
+        request.body(Source::Bytes(body.as_bytes().into()));
+        name.into_iter().for_each(|name| request.set("purchase_key", name).unwrap());
+        request
+    };
+    let value = |request: &Request| {
+        let paid = client.pay_request(request, 402, &asking(json!([offer("10000")])), b"").unwrap();
+        let value = paid.header().unwrap().1.to_string();
+        (paid, value)
+    };
+    let (lost, first) = value(&request("one", None));
+    let (held, other_while_held) = value(&request("one", None));
+    assert_ne!(first, other_while_held, "two at once are two purchases");
+    drop(lost);
+    let (mut again, same) = value(&request("one", None));
+    assert_eq!(first, same, "let go and not settled, it is presented again");
+    assert_ne!(value(&request("two", None)).1, first, "another body is another purchase");
+    again.settle(200, &[receipt(true)]).unwrap();
+    drop(held);
+    let (_, named) = value(&request("one", Some("order 17")));
+    assert_eq!(value(&request("two", Some("order 17"))).1, named);
+    assert_ne!(value(&request("two", Some("order 18"))).1, named);
+    let mut reader = Request::new("POST", URL).unwrap();
+    reader.set("retry_policy", "never").unwrap();
+    reader.set("purchase_key", "order 17").unwrap();
+    let (status, money, refusal) = refused(client.pay_request(&reader, 402, &asking(json!([offer("10000")])), b""));
+    assert_eq!((status, money), (Status::Refused, Money::Unknown));
+    assert!(refusal.contains("retry_policy never"), "{refusal}");
+}
+
+#[test]
+fn what_the_server_signed_is_told_with_the_payment() {
+    let recorded: Value = serde_json::from_str(include_str!("../../../tests/vectors/extensions-misc.json")).unwrap();
+    let statement = &recorded["offer"];
+    let mut payload = statement["payload"].clone();
+    let mut asked = offer("10000");
+    for member in ["network", "asset", "payTo", "amount"] {
+        payload[member] = asked[member].clone();
+    }
+    payload["validUntil"] = json!(0);
+    asked["extra"] = json!({"name": "USDC", "version": "2"});
+    let offers =
+        json!([{"format": "eip712", "acceptIndex": 0, "payload": payload, "signature": statement["signature"]}]);
+    let terms = json!({"x402Version": 2, "resource": {"url": payload["resourceUrl"]}, "accepts": [asked],
+        "extensions": {"offer-receipt": {"info": {"offers": offers}}}});
+    let paid = pay(&client(), &[header("Payment-Required", &terms)]).unwrap();
+    let told: Value = serde_json::from_str(paid.payment().json()).unwrap();
+    assert_eq!(told["offer_signature"], "unverified");
+    assert!(told["offer_signer"].as_str().is_some_and(|signer| signer.starts_with("0x")));
+    let plain = pay(&client(), &asking(json!([offer("10000")]))).unwrap();
+    assert!(!plain.payment().json().contains("offer_signature"));
+}

@@ -70,8 +70,21 @@ pub(super) fn entry_by_id(db: &Connection, id: u64) -> Result<Option<(Entry, Str
     db.prepare_cached(&sql)?.query_row([signed(id)], entry).optional()
 }
 
+/// One page of entries, each with its owner.
+pub(super) type Listing = fn(&Connection, u64, usize) -> Result<Vec<(Entry, String)>>;
+
 pub(super) fn entries_after(db: &Connection, after_id: u64, limit: usize) -> Result<Vec<(Entry, String)>> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id > ?1 ORDER BY id LIMIT ?2");
+    listed(db, "1", after_id, limit)
+}
+
+/// As [`Entry::is_unsettled`] says.
+pub(super) fn unsettled_after(db: &Connection, after_id: u64, limit: usize) -> Result<Vec<(Entry, String)>> {
+    let unsettled = "state IN ('open', 'unknown') OR (state = 'paid' AND NOT named AND terms IS NOT NULL)";
+    listed(db, unsettled, after_id, limit)
+}
+
+fn listed(db: &Connection, which: &str, after_id: u64, limit: usize) -> Result<Vec<(Entry, String)>> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id > ?1 AND ({which}) ORDER BY id LIMIT ?2");
     let limit = signed(limit as u64);
     db.prepare_cached(&sql)?.query_map([signed(after_id), limit], entry)?.collect()
 }

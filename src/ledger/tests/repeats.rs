@@ -193,6 +193,7 @@ fn a_paid_purchase_whose_answer_broke_off_is_presented_again_until_it_is_void_or
         assert!(delivery.broke_off(&kept).unwrap());
         let listed: Value = serde_json::from_str(&bench.ledger.entries(0, 9).unwrap()).unwrap();
         assert_eq!((&listed[0]["broke_off"], &listed[0]["state"]), (&true.into(), &"paid".into()));
+        assert!(bench.ledger.unsettled(0, 9).unwrap().contains("\"broke_off\":true"));
         assert_eq!(bench.total(), "10000", "presented again, it counts once");
 
         // Given up, only the answer is gone: the amount counts, and the next request is another purchase.
@@ -255,6 +256,15 @@ fn a_listing_pages_through_entries_and_shows_nothing_to_pay_with() {
         assert_eq!((page(0, 2).len(), page(2, 2).len(), page(3, 2).len()), (2, 1, 0));
         assert_eq!(page(0, 1)[0]["state"], "unknown");
         assert_eq!(page(0, 1)[0]["usd"], "0.01");
+        new(bench.order(intent("10000", "a", NOW_S), Some(&named()), RetryRule::Proven).unwrap())
+            .paid("0xabc", None)
+            .unwrap();
+        let in_flight = new(bench.order(intent("10000", "a", NOW_S), None, RetryRule::Proven).unwrap());
+        let open: Vec<Value> = serde_json::from_str(&bench.ledger.unsettled(1, 10).unwrap()).unwrap();
+        let open: Vec<(u64, bool)> =
+            open.iter().map(|row| (row["id"].as_u64().unwrap(), row["in_flight"].as_bool().unwrap())).collect();
+        assert_eq!(open, [(2, false), (3, false), (in_flight.entry(), true)]);
+        assert_eq!(bench.ledger.unsettled(1, 1).unwrap().matches("\"id\":").count(), 1);
         let text = bench.ledger.entries(0, 10).unwrap();
         assert!(!text.contains("nonce") && !text.contains("x402Version") && !text.contains("0707"), "{text}");
     });

@@ -16,7 +16,7 @@
 namespace x402 {
 inline namespace X402_HPP_FORM {
 
-/// Bytes of somebody else's: any contiguous bytes convert to it (std::string, std::vector<uint8_t>, std::span<std::byte>…).
+/// Bytes of somebody else's; any contiguous ones convert to it: std::string, std::vector<uint8_t>, std::span<std::byte>…
 class Bytes {
 public:
     constexpr Bytes() noexcept = default;

@@ -95,13 +95,13 @@ public:
     /// was not paid that is its own 402, whole; payment()->refusal() says why.
     Result<Response> try_get(const Text &url) const
     {
-        return answered(nullptr, [&](auto... out) { return x402_client_get(handle(), url.c_str(), out...); }, url);
+        return answered({}, [&](auto... out) { return x402_client_get(handle(), url.c_str(), out...); }, url);
     }
     /// Sends a POST with a body from memory; a `content_type` of nullptr sends no such header. Otherwise as try_get.
     Result<Response> try_post(const Text &url, const Text &content_type, Bytes body) const
     {
         return answered(
-            nullptr,
+            {},
             [&](auto... out) {
                 return x402_client_post(handle(), url.c_str(), content_type.c_str(), body.data(), body.size(), out...);
             },
@@ -110,7 +110,7 @@ public:
     /// Sends a request; its callables run on this thread, during this call. Otherwise as try_get.
     Result<Response> try_send(Request &request) const
     {
-        return answered(request.progress_, [&](auto... out) { return x402_client_send(handle(), request.handle(), out...); });
+        return answered(request.asked(), [&](auto... out) { return x402_client_send(handle(), request.handle(), out...); });
     }
     /// What a request would cost, as a JSON object. Never pays.
     Result<std::string> try_quote_json(Request &request) const
@@ -156,7 +156,7 @@ private:
     /// A call that gives a response. An approval that threw made a 402 of it, and is what the caller has to hear of; any
     /// other answer is never given up for an exception.
     template <class Call, class... Texts>
-    Result<Response> answered(std::shared_ptr<void> progress, Call call, const Texts &...texts) const
+    Result<Response> answered(detail::Asked asked, Call call, const Texts &...texts) const
     {
         if (std::size_t place = detail::first_nul(texts...))
             return detail::nul_error(place);
@@ -165,7 +165,7 @@ private:
         x402_response *raw = nullptr;
         if (call(&raw, &error) != X402_OK)
             return Error(error, std::move(scope.thrown));
-        Response response(raw, std::move(progress), keep_);
+        Response response(raw, std::move(asked), keep_);
         if (scope.thrown && response.status() == 402)
             return Error(X402_ERROR_CALLBACK, response.money(), "the approval threw; the payment was refused",
                          std::move(scope.thrown));

@@ -148,6 +148,11 @@ public:
     {
         return detail::owned_text(detail::invoke_for<char *>(x402_ledger_entries_json, handle_.get(), after_id, limit));
     }
+    /// As try_entries_json, of those entries alone whose outcome is open.
+    Result<std::string> try_unsettled_json(std::uint64_t after_id = 0, std::size_t limit = 1000) const
+    {
+        return detail::owned_text(detail::invoke_for<char *>(x402_ledger_unsettled_json, handle_.get(), after_id, limit));
+    }
     /// Gives up an entry that is "unknown", or "open" in a process that died. The risk is yours: see x402_ledger_abandon.
     Result<void> try_abandon(std::uint64_t entry)
     {
@@ -161,6 +166,10 @@ public:
     std::string entries_json(std::uint64_t after_id = 0, std::size_t limit = 1000) const
     {
         return try_entries_json(after_id, limit).value();
+    }
+    std::string unsettled_json(std::uint64_t after_id = 0, std::size_t limit = 1000) const
+    {
+        return try_unsettled_json(after_id, limit).value();
     }
     void abandon(std::uint64_t entry) { try_abandon(entry).value(); }
 #endif

@@ -55,14 +55,19 @@ private:
 
 namespace detail {
 
-template <class Read, class Rewind> struct BodyBox {
+// A callable that a queue gave up waiting for still runs when the queue is gone: the trampoline holds its own box.
+template <class Read, class Rewind> struct BodyBox : std::enable_shared_from_this<BodyBox<Read, Rewind>> {
+    BodyBox(Read read_, Rewind rewind_, std::shared_ptr<Later> later_)
+        : read(std::move(read_)), rewind(std::move(rewind_)), later(std::move(later_))
+    {
+    }
     Read read;
     Rewind rewind;
     std::shared_ptr<Later> later;
 
     static std::int32_t give(void *userdata, std::uint8_t *buffer, std::size_t cap, std::size_t *length)
     {
-        auto *box = static_cast<BodyBox *>(userdata);
+        const auto box = static_cast<BodyBox *>(userdata)->shared_from_this();
         return guarded(box->later.get(), [&] {
             const Given given = box->read(Buffer(buffer, cap));
             *length = given.bytes();
@@ -71,22 +76,29 @@ template <class Read, class Rewind> struct BodyBox {
     }
     static std::int32_t start_over(void *userdata)
     {
-        auto *box = static_cast<BodyBox *>(userdata);
+        const auto box = static_cast<BodyBox *>(userdata)->shared_from_this();
         return guarded(box->later.get(), [&] { return answer(box->rewind); });
     }
 };
 
-template <class Watch> struct ProgressBox {
+template <class Watch> struct ProgressBox : std::enable_shared_from_this<ProgressBox<Watch>> {
+    ProgressBox(Watch watch_, std::shared_ptr<Later> later_) : watch(std::move(watch_)), later(std::move(later_)) {}
     Watch watch;
     std::shared_ptr<Later> later;
 
     static std::int32_t tell(void *userdata, std::uint64_t sent, std::uint64_t send_total, std::uint64_t received,
                              std::uint64_t receive_total)
     {
-        auto *box = static_cast<ProgressBox *>(userdata);
+        const auto box = static_cast<ProgressBox *>(userdata)->shared_from_this();
         return guarded(box->later.get(),
                        [&] { return answer(box->watch, Progress{sent, send_total, received, receive_total}); });
     }
+};
+
+/// What a response needs of the request that it answers.
+struct Asked {
+    std::shared_ptr<void> progress;
+    std::shared_ptr<Later> later;
 };
 
 /// Takes from a stream's buffer what is there, and waits for no more than the first byte: a pipe is not held back.
@@ -163,31 +175,31 @@ public:
     /// The body from a stream, from where it stands; it must outlive the request, or another body. If it can seek, its
     /// length is found and the paid replay reads it again; else the library keeps a copy (replay_memory, replay_disk).
     /// Its buffer is read, whatever the stream's state.
-    Result<void> try_body(std::istream &stream) { return try_body_from(*stream.rdbuf(), nullptr); }
+    Result<void> try_body(std::istream &stream) { return streamed_body(*stream.rdbuf(), nullptr); }
     /// The same with a stream that the request owns from here on.
     Result<void> try_body(std::unique_ptr<std::istream> stream)
     {
         std::streambuf &buffer = *stream->rdbuf();
-        return try_body_from(buffer, std::shared_ptr<std::istream>(std::move(stream)));
+        return streamed_body(buffer, std::shared_ptr<std::istream>(std::move(stream)));
     }
     /// The body from a callable: `size_t read(x402::Buffer)` writes the next bytes and returns how many, 0 at the end; see
     /// Given. The library keeps a copy for the paid replay. A `length` that is given is enforced.
     template <class Read, class = std::enable_if_t<std::is_invocable_r_v<Given, Read &, Buffer>>>
     Result<void> try_body(Read read, std::uint64_t length = length_unknown)
     {
-        return try_body_boxed(std::move(read), [] {}, false, length);
+        return boxed_body(std::move(read), [] {}, false, length);
     }
     /// The same, and `rewind()` goes back to the first byte for the paid replay, so that no copy is kept.
     template <class Read, class Rewind, class = std::enable_if_t<std::is_invocable_v<Rewind &>>>
     Result<void> try_body(Read read, Rewind rewind, std::uint64_t length = length_unknown)
     {
-        return try_body_boxed(std::move(read), std::move(rewind), true, length);
+        return boxed_body(std::move(read), std::move(rewind), true, length);
     }
     /// Tells `watch(const x402::Progress &)` how far a call has come, the reading of the answer included.
     template <class Watch> Result<void> try_progress(Watch watch)
     {
         using Box = detail::ProgressBox<Watch>;
-        std::shared_ptr<Box> box(new Box{std::move(watch), later_});
+        auto box = std::make_shared<Box>(std::move(watch), later_);
         auto done = detail::invoke(x402_request_progress, handle_.get(), &Box::tell, static_cast<void *>(box.get()));
         if (done)
             progress_ = std::move(box);
@@ -227,24 +239,25 @@ private:
     explicit Request(x402_request *raw) : later_(std::make_shared<detail::Later>()), handle_(raw) {}
 
     template <class Read, class Rewind>
-    Result<void> try_body_boxed(Read read, Rewind rewind, bool rewinds, std::uint64_t length)
+    Result<void> boxed_body(Read read, Rewind rewind, bool rewinds, std::uint64_t length)
     {
         using Box = detail::BodyBox<Read, Rewind>;
-        std::shared_ptr<Box> box(new Box{std::move(read), std::move(rewind), later_});
+        auto box = std::make_shared<Box>(std::move(read), std::move(rewind), later_);
         auto done = detail::invoke(x402_request_body_reader, handle_.get(), &Box::give,
                                    rewinds ? &Box::start_over : static_cast<x402_rewind_fn>(nullptr),
                                    static_cast<void *>(box.get()), length);
         return body_done(std::move(done), std::move(box));
     }
-    Result<void> try_body_from(std::streambuf &buffer, std::shared_ptr<std::istream> owner)
+    Result<void> streamed_body(std::streambuf &buffer, std::shared_ptr<std::istream> owner)
     {
         const detail::StreamPlace place(buffer);
         auto read = [&buffer, owner](Buffer to) { return detail::take_from(buffer, to); };
         auto rewind = [&buffer, start = place.start] {
             return buffer.pubseekpos(start, std::ios_base::in) == start ? 0 : detail::stopped;
         };
-        return try_body_boxed(std::move(read), std::move(rewind), place.seeks, place.length);
+        return boxed_body(std::move(read), std::move(rewind), place.seeks, place.length);
     }
+    detail::Asked asked() const { return {progress_, later_}; }
     /// The body before goes only once the library has let go of it.
     Result<void> body_done(Result<void> done, std::shared_ptr<void> box)
     {

@@ -3,6 +3,7 @@
 #define X402_RESPONSE_HPP
 
 #include <x402/payment.hpp>
+#include <x402/request.hpp>
 
 #include <array>
 #include <istream>
@@ -175,13 +176,13 @@ public:
 private:
     friend class Client;
     friend class Queue;
-    Response(x402_response *raw, std::shared_ptr<void> progress, std::shared_ptr<const detail::Keep> keep) noexcept
-        : progress_(std::move(progress)), keep_(std::move(keep)), handle_(raw)
+    Response(x402_response *raw, detail::Asked asked, std::shared_ptr<const detail::Keep> keep) noexcept
+        : asked_(std::move(asked)), keep_(std::move(keep)), handle_(raw)
     {
     }
 
     // Before the handle, so that they outlive it: reading tells the request's progress and the client's log.
-    std::shared_ptr<void> progress_;
+    detail::Asked asked_;
     std::shared_ptr<const detail::Keep> keep_;
     detail::Handle<x402_response, x402_response_free> handle_;
 };

@@ -30,3 +30,13 @@ pub(super) fn check_echo(field: &str, raw: Json<'_>) -> Result<(), Fault> {
     }
     Err(Fault::new(field, format!("is longer than {ECHO_BYTES_MAX} bytes, too long to be sent back in a header")))
 }
+
+/// Extensions that a server fills anew for each answer.
+const PASSING: [&str; 2] = [sign_in::NAME, "offer-receipt"];
+
+/// The extensions without those; `None` where nothing is left.
+pub(in crate::protocol) fn lasting(extensions: &RawValue) -> Option<Box<RawValue>> {
+    let mut all = merge::members(extensions)?;
+    all.retain(|name, _| !PASSING.contains(&name.as_str()));
+    if all.is_empty() { None } else { serde_json::value::to_raw_value(&all).ok() }
+}

@@ -17,7 +17,7 @@ use url::Url;
 /// The request header that signs in.
 pub const SIGN_IN_HEADER_NAME: &str = "sign-in-with-x";
 
-const NAME: &str = "sign-in-with-x";
+pub(super) const NAME: &str = "sign-in-with-x";
 const CHAINS_MAX: usize = 64;
 const RESOURCES_MAX: usize = 64;
 /// EIP-4361: at least 8, letters and digits.

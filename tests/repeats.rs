@@ -1,0 +1,117 @@
+//! A purchase that outlives its process, and one that outlives its signature, over HTTP.
+//!
+//! The first test runs itself again as the process that is killed: the server holds the paid request, the process dies by
+//! SIGKILL without an answer, and this process, with the same ledger file, presents the very same bytes. The second moves
+//! a clock by hand.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use support::Server;
+use x402::client::{Client, Config, Request, Response};
+use x402::error::Money;
+use x402::ledger::{EXPIRY_MARGIN_S, Ledger};
+use x402::wallet::Wallet;
+use x402::world::{Clock, ManualClock, World};
+
+const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const LEDGER: &str = "X402_REPEATS_LEDGER";
+const URL: &str = "X402_REPEATS_URL";
+const PRESENTED_WITHIN: Duration = Duration::from_secs(20);
+
+fn client(ledger: &Path, world: World) -> Client {
+    let (mut wallet, mut config) = (Wallet::new(), Config::new().unwrap());
+    wallet.add_evm_key(KEY).unwrap();
+    config.wallet(&wallet);
+    config.ledger(&Ledger::open(Some(ledger)).unwrap());
+    Client::in_world(&config, world).unwrap()
+}
+
+fn get(client: &Client, url: &str) -> Response {
+    let mut response = client.send(&mut Request::new("GET", url).unwrap()).unwrap();
+    response.read_all(1 << 20).unwrap();
+    response
+}
+
+fn record(server: &Server) -> Value {
+    serde_json::to_value(server.snapshot()).unwrap()
+}
+
+fn paid_url(server: &Server) -> String {
+    server.expand(&json!("{base}/paid")).as_str().unwrap().to_string()
+}
+
+/// What the killed process runs; as a test of its own it has nothing to do.
+#[test]
+fn a_process_that_is_killed() {
+    let Some(ledger) = std::env::var_os(LEDGER) else { return };
+    get(&client(Path::new(&ledger), World::system()), &std::env::var(URL).unwrap());
+}
+
+#[test]
+fn a_purchase_outlives_its_process_and_is_settled_once() {
+    let held = json!({"settle": "yes", "hold": true});
+    let scenario = json!({"routes": {"/paid": {"terms": {}, "paid": [held, {}], "replayed": "accepted"}}});
+    let server = Server::start(&scenario).unwrap();
+    let (url, folder) = (paid_url(&server), tempfile::tempdir().unwrap());
+    let ledger = folder.path().join("ledger");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_process_that_is_killed"])
+        .env(LEDGER, &ledger)
+        .env(URL, &url)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while record(&server)["payments_presented"] == 0 && start.elapsed() < PRESENTED_WITHIN {
+        thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(record(&server)["payments_presented"], 1, "the paid request was not received in time");
+    let response = get(&client(&ledger, World::system()), &url);
+    assert_eq!((response.status(), response.money()), (200, Money::Paid));
+    let seen = record(&server);
+    let counts =
+        ["payments_presented", "payments_distinct", "payments_settled"].map(|name| seen[name].as_u64().unwrap());
+    assert_eq!(counts, [2, 1, 1]);
+}
+
+/// A clock that the test keeps a hand on.
+struct Shared(Arc<ManualClock>);
+
+impl Clock for Shared {
+    fn unix_s(&self) -> u64 {
+        self.0.unix_s()
+    }
+}
+
+#[test]
+fn a_signature_that_is_void_by_time_is_followed_by_another_that_counts_on_top() {
+    let scenario = json!({"routes": {"/paid": {"terms": {"offers": [{"maxTimeoutSeconds": 60}]},
+        "paid": [{"status": 500, "settle": "no", "receipt": "none"}], "replayed": "accepted"}}});
+    let server = Server::start(&scenario).unwrap();
+    let (url, folder) = (paid_url(&server), tempfile::tempdir().unwrap());
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let clock = Arc::new(ManualClock::at(now_s));
+    let world = World { clock: Box::new(Shared(clock.clone())), entropy: World::system().entropy };
+    let path = folder.path().join("ledger");
+    let client = client(&path, world);
+    let distinct_after = |advance_s: u64| {
+        clock.advance(advance_s);
+        assert_eq!(get(&client, &url).money(), Money::Unknown);
+        record(&server)["payments_distinct"].as_u64().unwrap()
+    };
+    assert_eq!(distinct_after(0), 1);
+    assert_eq!(distinct_after(60 + EXPIRY_MARGIN_S), 1, "until its margin is past, the same bytes");
+    assert_eq!(distinct_after(1), 2);
+    let totals: Value = serde_json::from_str(&Ledger::open(Some(&path)).unwrap().totals().unwrap()).unwrap();
+    let all = totals.as_array().unwrap().iter().find(|row| row["scope"] == "all").unwrap();
+    assert_eq!(all["amount"], "20000");
+}

@@ -5,9 +5,10 @@ use crate::money::{TransferMethod, known_assets};
 use crate::protocol::Challenge;
 use crate::scheme::solana::BLOCKHASH_VALIDITY_S;
 use crate::scheme::{Facts, Ingredients, Need, VALIDITY_S_MAX, authorize, needs, payable, valid_before_s};
-use crate::wallet::Wallet;
+use crate::wallet::{Answer, SignKind, Signer, Wallet};
 use base64::Engine;
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 
 const PAYER: &str = "9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj";
 const PAYEE: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
@@ -259,6 +260,32 @@ fn the_largest_memo_still_fits_a_transaction() {
         offer["extra"]["memo"] = "m".repeat(256).into();
         assert!(signed(&offer, &Facts::none(), NOW_S).is_ok());
     }
+}
+
+/// A purchase that is presented again hands a signer elsewhere the very message that it saw before.
+#[test]
+fn a_signer_elsewhere_is_handed_the_same_message_each_time() {
+    let (own, seen) = (wallet(), Arc::new(Mutex::new(Vec::new())));
+    let (key, kept) = (own.solana_keys()[0].clone(), seen.clone());
+    let signer = Signer::new(Arc::new(move |kind, message: &[u8], signature: &mut [u8]| {
+        assert_eq!(kind, SignKind::SolanaMessage);
+        kept.lock().unwrap().push(message.to_vec());
+        signature[..64].copy_from_slice(&key.sign_message(message).unwrap());
+        Answer::Signature(64)
+    }));
+    let mut elsewhere = Wallet::new();
+    elsewhere.add_signer("solana", PAYER, signer).unwrap();
+    for offer in [exact(), upto()] {
+        let challenge = read(&offer);
+        let chosen = payable(&challenge.offers[0], &elsewhere).unwrap();
+        let ingredients = Ingredients::plain(NOW_S, [1; 32]);
+        let sign = |wallet: &Wallet| authorize(&challenge.offers[0], &chosen, wallet, &ingredients).unwrap().payload;
+        assert_eq!(*sign(&elsewhere), *sign(&own));
+        assert_eq!(*sign(&elsewhere), *sign(&own));
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 4);
+    assert!(seen[0] == seen[1] && seen[2] == seen[3] && seen[0] != seen[2]);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn reproduced(vector: &Value, member: &str) -> bool {
     let offer = &challenge.offers[0];
     let chosen = payable(offer, &wallet()).unwrap();
     assert_eq!(chosen.payer, text(&vector["payer"]));
-    let asked = needs(offer, &chosen, None);
+    let asked = needs(offer, &chosen, None, false);
     assert!(asked.len() <= vector["rpcCalls"].as_array().unwrap().len());
     let facts = answered(&asked, text(&vector["mintOwnerProgram"]), vector["mintDecimals"].as_u64().unwrap());
     let signed = sign(&challenge, &chosen, &facts, nonce_of(vector));
@@ -357,7 +357,7 @@ fn exact_equals_what_solanas_library_makes_of_random_terms() {
         let body = json!({"x402Version": 2, "accepts": [offer]}).to_string();
         let challenge = Challenge::parse(None, body.as_bytes()).unwrap();
         let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
-        let asked = needs(&challenge.offers[0], &chosen, None);
+        let asked = needs(&challenge.offers[0], &chosen, None, false);
         let facts = answered(&asked, &terms.token_program.to_string(), u64::from(terms.decimals));
         let signed = sign(&challenge, &chosen, &facts, nonce);
         let payload: Value = serde_json::from_str(&signed.payload).unwrap();

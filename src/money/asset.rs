@@ -16,6 +16,26 @@ pub enum TransferMethod {
     Spl,
 }
 
+impl TransferMethod {
+    /// As offers on EVM chains name it (`extra.assetTransferMethod`); no offer names Solana's.
+    pub fn name(self) -> &'static str {
+        match self {
+            TransferMethod::Eip3009 => "eip3009",
+            TransferMethod::Permit2 => "permit2",
+            TransferMethod::Spl => "spl",
+        }
+    }
+
+    /// As its standard is called.
+    pub fn standard(self) -> &'static str {
+        match self {
+            TransferMethod::Eip3009 => "EIP-3009",
+            TransferMethod::Permit2 => "Permit2",
+            TransferMethod::Spl => "SPL token",
+        }
+    }
+}
+
 /// One dollar token on one network.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownAsset {

@@ -13,10 +13,10 @@ mod terms;
 mod tests;
 mod upto;
 
-use super::{Authorization, Ingredients, Need, Payable, cannot_sign};
+use super::{Authorization, Ingredients, Need, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
 use crate::money::{SolanaAddress, TransferMethod};
-use crate::protocol::Offer;
+use crate::protocol::{Offer, Version};
 use crate::wallet::{SolanaKey, Wallet};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -44,6 +44,13 @@ impl Scheme {
             other => Err(format!("scheme is {:?}, but only exact and upto can be signed here", printable(other))),
         }
     }
+}
+
+/// Rows of the table of what can be paid.
+pub(super) fn supported() -> impl Iterator<Item = Supported> {
+    const BOTH: &[Version] = &[Version::V1, Version::V2];
+    let row = |versions, scheme, method| Supported { versions, scheme, family: "solana", method };
+    [row(BOTH, "exact", TransferMethod::Spl.standard()), row(&BOTH[1..], "upto", "payment channel")].into_iter()
 }
 
 pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
@@ -123,7 +130,7 @@ pub(super) fn authorize(
         }
     };
     let valid_before_s = valid_before_s(offer, now_s);
-    Ok(Authorization { payload, payer: key.address().to_string(), nonce, valid_before_s })
+    Ok(Authorization { payload, extensions: None, payer: key.address().to_string(), nonce, valid_before_s })
 }
 
 /// The nonce as two independent random numbers: one for the memo, one for the salt of a channel.

@@ -66,7 +66,7 @@ fn refused(mut offer: Value, field: &str, change: impl FnOnce(&mut Value)) {
 
 fn asked(offer: &Value) -> Vec<Need> {
     let challenge = read(offer);
-    needs(&challenge.offers[0], &judged(offer).unwrap(), None)
+    needs(&challenge.offers[0], &judged(offer).unwrap(), None, false)
 }
 
 fn signed(offer: &Value, facts: &Facts, now_s: u64) -> Result<Value, crate::error::Error> {

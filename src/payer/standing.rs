@@ -106,8 +106,8 @@ fn answers(signed: &Offer, asked: &Offer) -> bool {
 /// The same payee, in the same asset, by the same scheme.
 fn pays_the_same(signed: &Offer, asked: &Offer) -> bool {
     (&signed.scheme, &signed.network) == (&asked.scheme, &asked.network)
-        && signed.asset.eq_ignore_ascii_case(&asked.asset)
-        && signed.payee.eq_ignore_ascii_case(&asked.payee)
+        && signed.network.is_same_address(&signed.asset, &asked.asset)
+        && signed.network.is_same_address(&signed.payee, &asked.payee)
 }
 
 fn changed(signed: &Offer, asked: &Challenge, entry: u64, recipe: &Recipe) -> String {

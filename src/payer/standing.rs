@@ -57,8 +57,7 @@ impl Standing {
             let reason = format!("the ledger's entry {entry} cannot be presented again: {why}");
             Declined::stands(Stood { reason, entry, at_risk: None })
         };
-        let challenge =
-            Challenge::parse(None, recipe.terms.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+        let challenge = Challenge::recorded(&recipe.terms).map_err(|error| unreadable(error.to_string()))?;
         let offer = challenge.offers.first().ok_or_else(|| unreadable("its terms hold no offer".into()))?;
         if !asked.offers.iter().any(|asked| answers(offer, asked)) {
             let reason = changed(offer, asked, entry, &recipe);

@@ -234,6 +234,8 @@ fn chain_id(version: u8, network: &str) -> Option<u64> {
         "polygon" => Some(137),
         "polygon-amoy" => Some(80002),
         "ethereum" => Some(1),
+        // What this server means by it; others mean another chain.
+        "story" => Some(1514),
         _ => None,
     }
 }

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use x402::client::settings::SETTINGS;
+use x402::protocol::Version;
+use x402::scheme::supported;
 
 const MARK: &str = "<!-- cut from ";
 
@@ -101,5 +103,33 @@ fn settings_and_files_that_it_names_exist() {
         let name = target.split_whitespace().next().unwrap();
         let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
         assert!(makefile.contains(&format!("\n{name}:")), "make has no {name}");
+    }
+}
+
+const SUPPORTED_HEAD: &str = "| x402 | scheme | chains | transfer method |\n| --- | --- | --- | --- |\n";
+
+/// The table of what can be paid, as the code has it.
+fn supported_table() -> String {
+    let versions = |versions: &[Version]| match versions {
+        [Version::V1] => "v1",
+        [Version::V2] => "v2",
+        _ => "v1 and v2",
+    };
+    let row = |way: &x402::scheme::Supported| {
+        format!("| {} | `{}` | `{}` | {} |\n", versions(way.versions), way.scheme, way.family, way.method)
+    };
+    supported().iter().map(row).collect()
+}
+
+#[test]
+fn the_table_of_what_is_supported_is_that_of_the_code() {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, table) = readme.split_once(SUPPORTED_HEAD).expect("the table is there");
+    let (written, after) = table.split_once("\n\n").expect("a blank line ends the table");
+    let fresh = supported_table();
+    if format!("{written}\n") != fresh {
+        fs::write(&path, format!("{before}{SUPPORTED_HEAD}{fresh}\n{after}")).unwrap();
+        panic!("README.md was out of date and is rewritten; look at it and run this again");
     }
 }

@@ -10,9 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use x402::error::Status;
-use x402::money::{Amount, EvmAddress, TransferMethod};
+use x402::money::{Amount, TransferMethod};
 use x402::protocol::{Challenge, ChallengeError, Credential, Offer, Receipt, Version};
-use x402::scheme::evm::eip712::{Domain, Transfer, digest};
 use x402::scheme::{Ingredients, Payable, authorize, payable};
 use x402::wallet::Wallet;
 
@@ -55,7 +54,6 @@ fn exact_eip3009_v1_is_reproduced_byte_for_byte() {
     assert_eq!(vectors.len(), 16);
     let mut refused = 0;
     for vector in vectors {
-        check_hashes_and_signature(vector);
         if ambiguous.contains(&text(&vector["id"])) {
             let challenge = Challenge::parse(None, vector["paymentRequired"].to_string().as_bytes()).unwrap();
             assert!(challenge.offers.is_empty());
@@ -75,45 +73,9 @@ fn exact_eip3009_v2_is_reproduced_byte_for_byte() {
     let vectors = vectors["vectors"].as_array().unwrap();
     assert_eq!(vectors.len(), 22);
     for vector in vectors {
-        check_hashes_and_signature(vector);
         let header = STANDARD.encode(vector["paymentRequired"].to_string());
         check_payment(vector, Some(header.as_bytes()), b"{}");
     }
-}
-
-/// The hashing and the signature alone, from the recorded typed data.
-fn check_hashes_and_signature(vector: &Value) {
-    let id = text(&vector["id"]);
-    let [signed] = vector["signed"].as_array().unwrap().as_slice() else { panic!("{id}: not one signature") };
-    let (domain, message) = (&signed["domain"], &signed["message"]);
-    let address = |value: &Value| EvmAddress::parse(text(value)).unwrap();
-    let seconds = |value: &Value| text(value).parse::<u64>().unwrap();
-    let separator = Domain {
-        name: text(&domain["name"]),
-        version: text(&domain["version"]),
-        chain_id: domain["chainId"].as_u64().unwrap(),
-        contract: address(&domain["verifyingContract"]),
-    }
-    .separator();
-    let transfer = Transfer {
-        from: address(&message["from"]),
-        to: address(&message["to"]),
-        value: Amount::parse(text(&message["value"])).unwrap(),
-        valid_after_s: seconds(&message["validAfter"]),
-        valid_before_s: seconds(&message["validBefore"]),
-        nonce: bytes(&message["nonce"]),
-    };
-    let digest = digest(&separator, &transfer.struct_hash());
-    assert_eq!(separator, bytes(&signed["domainSeparator"]), "{id}: domain separator");
-    assert_eq!(transfer.struct_hash(), bytes(&signed["structHash"]), "{id}: struct hash");
-    assert_eq!(digest, bytes(&signed["digest"]), "{id}: digest");
-    let key = &wallet(text(&vector["privateKey"])).evm_keys()[0].clone();
-    assert_eq!(key.address(), text(&vector["payer"]), "{id}: payer");
-    assert_eq!(
-        key.sign_typed(&digest, String::new).unwrap().to_vec(),
-        bytes::<65>(&signed["signature"]),
-        "{id}: signature"
-    );
 }
 
 /// The whole way from the challenge to the header.
@@ -210,7 +172,7 @@ const REFUSED_BY_ALL: [(&str, Outcome); 28] = [
     ("bad-payto-missing", Malformed("payTo")),
     ("bad-timeout-fraction", Malformed("maxTimeoutSeconds")),
     ("bad-extra-array", Malformed("extra")),
-    ("bad-upto-no-facilitator", Unpayable("scheme")),
+    ("bad-upto-no-facilitator", Unpayable("extra.facilitatorAddress")),
 ];
 
 /// One SDK refuses and the other signs: we refuse.

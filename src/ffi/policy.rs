@@ -110,7 +110,10 @@ pub unsafe extern "C" fn x402_policy_budget(
 /// Allows something by name. The first rule for a "what" makes it a list: only what is on it is paid.
 ///
 /// @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
-///                 plain http, which otherwise only loopback may; or "receipt" with the pattern "upto": a receipt of the
+///                 plain http, which otherwise only loopback may; or "approval" with the pattern "unlimited": a payment
+///                 through Permit2 may bring along an approval of Permit2 for all of the token, now and later, where
+///                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set;
+///                 or "receipt" with the pattern "upto": a receipt of the
 ///                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
 ///                 signed maximum counts, because a receipt is the server's claim
 /// @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain

@@ -43,7 +43,7 @@ impl EvmAddress {
         Ok(EvmAddress(address))
     }
 
-    pub fn from_bytes(bytes: [u8; 20]) -> EvmAddress {
+    pub const fn from_bytes(bytes: [u8; 20]) -> EvmAddress {
         EvmAddress(Address::new(bytes))
     }
 

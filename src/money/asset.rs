@@ -14,6 +14,24 @@ pub enum TransferMethod {
     Permit2,
 }
 
+impl TransferMethod {
+    /// As offers name it (`extra.assetTransferMethod`).
+    pub fn name(self) -> &'static str {
+        match self {
+            TransferMethod::Eip3009 => "eip3009",
+            TransferMethod::Permit2 => "permit2",
+        }
+    }
+
+    /// As its standard is called.
+    pub fn standard(self) -> &'static str {
+        match self {
+            TransferMethod::Eip3009 => "EIP-3009",
+            TransferMethod::Permit2 => "Permit2",
+        }
+    }
+}
+
 /// One dollar token on one network.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownAsset {

@@ -145,7 +145,9 @@ pub fn quote(
         match fits.and_then(|()| approved(means, asker, offer, &candidate.payable)) {
             Ok(()) => {
                 let (chosen, payable) = (candidate.at, candidate.payable);
-                return Ok(Quoted { challenge, chosen, payable, intent, facts: Facts::default(), refusals });
+                let unlimited_approval = means.policy.allows_unlimited_approval();
+                let facts = Facts::default();
+                return Ok(Quoted { challenge, chosen, payable, intent, unlimited_approval, facts, refusals });
             }
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }

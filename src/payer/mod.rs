@@ -57,6 +57,8 @@ pub struct Quoted {
     chosen: usize,
     payable: Payable,
     intent: Intent,
+    /// The policy consents to it.
+    unlimited_approval: bool,
     facts: Facts,
     refusals: Vec<Refusal>,
 }
@@ -133,7 +135,8 @@ impl Next {
     pub fn needs(&self) -> Vec<Need> {
         match self {
             Next::Quoted(quoted) => {
-                scheme::needs(quoted.offer(), &quoted.payable, quoted.challenge.extensions.as_deref())
+                let extensions = quoted.challenge.extensions.as_deref();
+                scheme::needs(quoted.offer(), &quoted.payable, extensions, quoted.unlimited_approval)
             }
             Next::Standing(_) => Vec::new(),
         }
@@ -211,7 +214,7 @@ impl Reserved {
         match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe, deadline) {
             Ok(credential) => {
                 reservation.commit();
-                let payment = Payment::authorized(quoted.offer(), &recipe.payer, &quoted.refusals);
+                let payment = Payment::authorized(quoted.offer(), &quoted.payable, &quoted.refusals);
                 let payment =
                     payment.of_entry(reservation.entry()).beside_statement(&quoted.challenge, quoted.offer(), &recipe);
                 Ok(Authorized { credential, payment, reservation, recipe, believes, is_repeated: false })
@@ -241,7 +244,13 @@ fn sign(
         let message = "the signature is not the one that the ledger recorded; nothing is sent";
         return Err(Error::new(Status::Sign, message));
     }
-    Ok(Credential::new(challenge, offer, &authorization.payload))
+    let Some(additions) = &authorization.extensions else {
+        return Ok(Credential::new(challenge, offer, &authorization.payload));
+    };
+    let extended = challenge.extended(additions).ok_or_else(|| {
+        Error::new(Status::Sign, "what the payment adds to the server's extensions would be too long to send")
+    })?;
+    Ok(Credential::new(&extended, offer, &authorization.payload))
 }
 
 /// A signed payment that this sending has not let go of yet.

@@ -10,10 +10,11 @@ use crate::error::{Error, Money, Retry};
 use crate::ledger::{self, Recipe, Reservation, TurnedDown};
 use crate::protocol::Receipt;
 
-/// Refusals that precede settlement (x402, error codes of the scheme exact on EVM chains). Not here, because they
-/// may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
-/// simulation, `validAfter` (it passes by itself), and every code that is unknown.
-const REFUSALS_BEFORE_SETTLEMENT: [&str; 15] = [
+/// Refusals that precede settlement (x402, error codes of the schemes on EVM chains). Not here, because they may
+/// follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
+/// simulation, `validAfter` (it passes by itself), an allowance that is missing (the payer grants it, or this payment
+/// used it up), and every code that is unknown.
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 24] = [
     "invalid_exact_evm_scheme",
     "invalid_exact_evm_network_mismatch",
     "invalid_exact_evm_missing_eip712_domain",
@@ -26,6 +27,15 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 15] = [
     "invalid_exact_evm_insufficient_balance",
     "invalid_exact_evm_payload_authorization_valid_before",
     "invalid_exact_evm_payload_authorization_value_mismatch",
+    "invalid_permit2_spender",
+    "invalid_permit2_recipient_mismatch",
+    "invalid_permit2_signature",
+    "permit2_deadline_expired",
+    "permit2_amount_mismatch",
+    "permit2_token_mismatch",
+    "invalid_upto_evm_scheme",
+    "invalid_upto_evm_network_mismatch",
+    "upto_facilitator_mismatch",
     "asset_not_deployed_contract",
     "extension_echo_mismatch",
     // What official servers say when the payment answers none of their offers: it is not even verified.
@@ -144,7 +154,8 @@ mod tests {
         assert_eq!(turned_down(500, None, listed), TurnedDown::No);
         assert_eq!(turned_down(402, None, None), TurnedDown::Unproven);
         assert_eq!(turned_down(402, Some(&Err("torn".into())), listed), TurnedDown::Unproven);
-        for other in ["invalid_exact_evm_nonce_already_used", "settlement_pending", "invalid_exact_evm_signature "] {
+        let open = ["invalid_exact_evm_nonce_already_used", "settlement_pending", "permit2_allowance_required"];
+        for other in open.into_iter().chain(["permit2_not_yet_valid", "invalid_exact_evm_signature "]) {
             assert_eq!(turned_down(402, None, Some(other)), TurnedDown::Unproven, "{other}");
         }
     }

@@ -5,10 +5,11 @@
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
 use crate::ledger::{Recipe, Stood};
-use crate::money::{Usd, known_asset};
+use crate::money::{Amount, Usd, known_asset};
 use crate::payer::{Declined, Refusal};
 use crate::protocol::{Challenge, Offer, Receipt};
 use crate::scheme::attested::{self, Attestation, Expected, Verdict};
+use crate::scheme::{self, Payable};
 use once_cell::sync::OnceCell;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -39,6 +40,12 @@ struct Facts {
     signed_s: u64,
     /// A payment of the same call that was turned down.
     former: Option<Value>,
+    /// What the server says was taken, where it is less than what was signed.
+    charged: Option<String>,
+    /// The transaction that lets the token be moved, where there is one.
+    approval: Option<Value>,
+    /// The server says that it is missing.
+    approval_missing: bool,
     /// The ledger's entry; 0: nothing was signed.
     entry: u64,
     /// Of an earlier signature for the same purchase: what may settle yet, and in dollars.
@@ -50,14 +57,15 @@ struct Facts {
 }
 
 impl Payment {
-    pub(super) fn authorized(offer: &Offer, payer: &str, refusals: &[Refusal]) -> Self {
+    pub(super) fn authorized(offer: &Offer, payable: &Payable, refusals: &[Refusal]) -> Self {
         let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
         Payment(Arc::new(Facts {
             amount: offer.amount.to_string(),
             asset: offer.asset.clone(),
             network: offer.network.to_string(),
             payee: offer.payee.clone(),
-            payer: payer.to_string(),
+            payer: payable.payer.clone(),
+            approval: approval(offer, payable),
             scheme: offer.scheme.clone(),
             usd: usd.map(|usd| usd.to_string()),
             refusals: refusals.iter().map(Refusal::to_json).collect(),
@@ -129,6 +137,14 @@ impl Payment {
             facts.retry = Retry::Never;
             facts.receipt = receipt_json;
             facts.receipt_statement = statement;
+            let signed = Amount::parse(&facts.amount).ok();
+            match receipt.amount.zip(signed) {
+                Some((taken, signed)) if taken < signed => facts.charged = Some(taken.to_string()),
+                Some((taken, signed)) if taken > signed => {
+                    facts.note = format!("the server says that it took {taken}, but {signed} is all that was signed");
+                }
+                _ => {}
+            }
         })
     }
 
@@ -149,6 +165,7 @@ impl Payment {
             facts.note = format!("the server says that settlement failed: {why}");
             facts.refusal = why;
             facts.receipt = Some(receipt_json);
+            facts.advise_approval();
         })
     }
 
@@ -193,6 +210,7 @@ impl Payment {
             if facts.refusal.is_empty() {
                 facts.refusal = shown;
             }
+            facts.advise_approval();
         })
     }
 
@@ -274,7 +292,33 @@ impl Payment {
     }
 }
 
+/// The server's word for a token that does not let Permit2 move it (x402 v2, with status 412).
+const ALLOWANCE_REQUIRED: &str = "permit2_allowance_required";
+const APPROVAL_ADVICE: &str = ": the token does not let Permit2 move it yet; send the transaction that stands under \
+     \"approval\" in the payment's JSON from the payer's account, then repeat the request";
+
+/// As callers send it; `data` approves for good, `data_exact` for this payment alone.
+fn approval(offer: &Offer, payable: &Payable) -> Option<Value> {
+    let approval = scheme::approval(offer, payable)?;
+    Some(json!({
+        "network": offer.network.as_str(),
+        "from": payable.payer,
+        "to": approval.to.to_string(),
+        "spender": approval.spender.to_string(),
+        "data": approval.data,
+        "data_exact": approval.data_exact,
+    }))
+}
+
 impl Facts {
+    /// Says what to do where the server turned the payment down for want of an approval.
+    fn advise_approval(&mut self) {
+        if self.approval.is_some() && self.refusal == ALLOWANCE_REQUIRED {
+            self.approval_missing = true;
+            self.refusal += APPROVAL_ADVICE;
+        }
+    }
+
     /// What may settle yet although no receipt says so, in atomic units and in dollars.
     fn at_risk(&self) -> (&str, Option<&str>) {
         match (self.money, &self.at_risk_before) {
@@ -316,6 +360,12 @@ impl Facts {
         }
         if !self.refusals.is_empty() {
             out.insert("refusals".into(), Value::Array(self.refusals.clone()));
+        }
+        if let Some(charged) = &self.charged {
+            out.insert("charged".into(), json!(charged));
+        }
+        if let Some(approval) = self.approval.as_ref().filter(|_| self.approval_missing) {
+            out.insert("approval".into(), approval.clone());
         }
         if let Some(receipt) = &self.receipt {
             out.insert("receipt".into(), receipt.clone());

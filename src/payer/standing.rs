@@ -86,7 +86,7 @@ impl Standing {
     pub fn authorize(mut self, wallet: &Wallet) -> Result<Authorized, Declined> {
         match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe, self.deadline) {
             Ok(credential) => {
-                let payment = Payment::authorized(self.offer(), &self.recipe.payer, &[]);
+                let payment = Payment::authorized(self.offer(), &self.payable, &[]);
                 let payment = payment.of_entry(self.reservation.entry());
                 let payment = payment.beside_statement(&self.challenge, self.offer(), &self.recipe);
                 self.reservation.commit();

@@ -92,10 +92,13 @@ fn asker() -> crate::policy::Asker {
 }
 
 fn receipt(success: bool) -> Option<Result<Receipt, String>> {
-    use base64::Engine;
-    let json = json!({
+    read_receipt(&json!({
         "success": success, "transaction": "0xabc", "network": "eip155:84532", "errorReason": "settlement_pending",
-    });
+    }))
+}
+
+fn read_receipt(json: &Value) -> Option<Result<Receipt, String>> {
+    use base64::Engine;
     let header = base64::engine::general_purpose::STANDARD.encode(json.to_string());
     Receipt::parse(Some(header.as_bytes()), None).map(|receipt| receipt.map_err(|e: ReceiptError| e.to_string()))
 }
@@ -212,6 +215,28 @@ fn the_approve_callback_sees_what_will_be_signed_and_its_word_is_last() {
         (&json!("10000"), &json!(PAYEE), &json!("0.01"))
     );
     assert_eq!(bench.free_units(), 100_000);
+}
+
+#[test]
+fn what_a_server_took_is_told_and_changes_nothing() {
+    let receipt = |amount: &str| {
+        let receipt = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532", "amount": amount});
+        read_receipt(&receipt).unwrap()
+    };
+    for (taken, charged, noted) in
+        [("1", json!("1"), false), ("10000", Value::Null, false), ("10001", Value::Null, true)]
+    {
+        let bench = Bench::new("0.10 USD", 32);
+        let mut offer = usdc("10000");
+        offer["scheme"] = json!("upto");
+        offer["extra"]["facilitatorAddress"] = json!(PAYEE);
+        let sent = bench.authorize(json!([offer])).ok().unwrap().send();
+        let payment = sent.answered(200, Some(receipt(taken)), None);
+        let json: Value = serde_json::from_str(payment.json()).unwrap();
+        assert_eq!((payment.money(), payment.amount(), &json["charged"]), (Money::Paid, "10000", &charged));
+        assert_eq!(json["note"].as_str().unwrap_or_default().contains("took 10001"), noted);
+        assert_eq!(bench.free_units(), 90_000, "the ceiling counts");
+    }
 }
 
 #[test]

@@ -30,18 +30,21 @@ pub enum Subject {
     Scheme,
     /// A host that may be paid over plain http although it is not loopback.
     PlainHttpHost,
+    /// An approval that a payment may bring along: `unlimited`.
+    Approval,
     /// A scheme whose receipts are believed where they say that less was taken than was signed.
     Receipt,
 }
 
 impl Subject {
-    const ALL: [(&'static str, Subject); 7] = [
+    const ALL: [(&'static str, Subject); 8] = [
         ("network", Subject::Network),
         ("asset", Subject::Asset),
         ("payee", Subject::Payee),
         ("host", Subject::Host),
         ("scheme", Subject::Scheme),
         ("plain_http_host", Subject::PlainHttpHost),
+        ("approval", Subject::Approval),
         ("receipt", Subject::Receipt),
     ];
 
@@ -51,7 +54,8 @@ impl Subject {
             Error::new(
                 Status::Argument,
                 format!(
-                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme, plain_http_host or receipt"
+                    "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme, plain_http_host, \
+                     approval or receipt"
                 ),
             )
         })
@@ -74,6 +78,9 @@ pub struct Policy {
     preferred: Vec<(Subject, Pattern)>,
     approve: Option<Approve>,
 }
+
+/// The one approval there is to consent to.
+const UNLIMITED: &str = "unlimited";
 
 /// Dollars per payment and in all of a policy that sets neither.
 const MAX_PER_PAYMENT_DEFAULT: &str = "1.00 USD";
@@ -118,6 +125,11 @@ impl Policy {
     /// Allows what the pattern matches. The first such rule of a subject forbids everything it does not match.
     pub fn allow(&mut self, what: &str, pattern: &str) -> Result<(), Error> {
         let subject = Subject::parse(what)?;
+        if subject == Subject::Approval && pattern != UNLIMITED {
+            let shown = printable(pattern);
+            let message = format!("the approval that can be allowed is \"{UNLIMITED}\", not \"{shown}\"");
+            return Err(Error::new(Status::Pattern, message));
+        }
         if subject == Subject::Receipt && pattern != SCHEME_UP_TO {
             let shown = printable(pattern);
             let message = format!(
@@ -146,6 +158,11 @@ impl Policy {
     /// Asks `approve` before each payment, after every other rule has passed.
     pub fn approve(&mut self, approve: Approve) {
         self.approve = Some(approve);
+    }
+
+    /// Whether a payment may bring along an approval of Permit2 for all of a token, now and later.
+    pub fn allows_unlimited_approval(&self) -> bool {
+        self.allowed.iter().any(|(subject, _)| *subject == Subject::Approval)
     }
 
     /// Whether a receipt for an offer of `scheme` may lower what counts to what it says was taken.

@@ -182,7 +182,7 @@ pub(super) fn texts_of(subject: Subject, offer: &Offer) -> Vec<String> {
             let symbol = known_asset(&offer.network, &offer.asset).map(|asset| asset.symbol.to_string());
             std::iter::once(asset_text(offer)).chain(symbol).collect()
         }
-        Subject::Host | Subject::PlainHttpHost | Subject::Receipt => Vec::new(),
+        Subject::Host | Subject::PlainHttpHost | Subject::Approval | Subject::Receipt => Vec::new(),
     }
 }
 

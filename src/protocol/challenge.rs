@@ -159,6 +159,12 @@ impl Challenge {
         all.remove(name)
     }
 
+    /// This challenge with `additions`, a JSON object, merged into its extensions; `None` where that is not possible.
+    pub fn extended(&self, additions: &str) -> Option<Challenge> {
+        let merged = x402::extensions::extended(self.extensions.as_deref()?, additions)?;
+        Some(Challenge { extensions: Some(merged), ..self.clone() })
+    }
+
     /// What the server asks to be signed to know an account again (extension `sign-in-with-x`), if it asks; an error
     /// is a sentence that begins with the field.
     pub fn sign_in(&self) -> Option<Result<x402::extensions::sign_in::SignIn, String>> {

@@ -11,7 +11,7 @@ mod sign_in;
 
 use crate::error::{Error, Status};
 use crate::money::TransferMethod;
-use crate::protocol::Offer;
+use crate::protocol::{Offer, Version};
 use crate::wallet::Wallet;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -23,6 +23,22 @@ pub use sign_in::sign_in;
 /// The longest that a signature stays valid. Servers ask for days at times; a signature that can still be
 /// presented next week is a cheque left lying about.
 pub const VALIDITY_S_MAX: u64 = 3600;
+
+/// One way to pay that is known here: a row of the table in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supported {
+    pub versions: &'static [Version],
+    pub scheme: &'static str,
+    /// The CAIP-2 namespace of its chains.
+    pub family: &'static str,
+    /// How the asset moves.
+    pub method: &'static str,
+}
+
+/// Every way to pay that is known here.
+pub fn supported() -> Vec<Supported> {
+    evm::supported().collect()
+}
 
 /// An offer that can be signed with the wallet at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +75,8 @@ impl Ingredients<'static> {
 pub struct Authorization {
     /// What the credential carries (x402 `payload`), as JSON.
     pub payload: Zeroizing<String>,
+    /// What it adds to the extensions that the server declared (x402 v2 `extensions`), as a JSON object.
+    pub extensions: Option<Zeroizing<String>>,
     pub payer: String,
     pub nonce: [u8; 32],
     /// Seconds since 1970 from which on the signature is void.
@@ -74,11 +92,19 @@ pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
     }
 }
 
-/// What must be asked of a node before `offer` is signed; for most offers nothing.
-pub fn needs(offer: &Offer, _payable: &Payable, _extensions: Option<&RawValue>) -> Vec<Need> {
+/// The transaction without which nothing moves, if the payer has not sent it before; for most offers there is none.
+pub fn approval(offer: &Offer, payable: &Payable) -> Option<evm::Approval> {
     match offer.network.namespace() {
-        // Whatever an EIP-3009 transfer is made from, its offer says.
-        "eip155" => Vec::new(),
+        "eip155" => evm::approval(offer, payable),
+        _ => None,
+    }
+}
+
+/// What must be asked of a node before `offer` is signed; for most offers nothing. `unlimited_approval`: the caller
+/// consents to an approval without limit, where the server offers to send one.
+pub fn needs(offer: &Offer, payable: &Payable, extensions: Option<&RawValue>, unlimited_approval: bool) -> Vec<Need> {
+    match offer.network.namespace() {
+        "eip155" => evm::needs(offer, payable, extensions, unlimited_approval),
         _ => Vec::new(),
     }
 }

@@ -100,6 +100,15 @@ impl EvmKey {
         }
     }
 
+    /// r, s and v (27 or 28) of a transaction's hash; `None` where the key is elsewhere, because such a signer would
+    /// see nothing of the transaction but the hash.
+    pub fn sign_transaction(&self, hash: &[u8; 32]) -> Option<Result<[u8; 65], Error>> {
+        match &self.0.held {
+            Held::Here(secret) => Some(ecdsa::sign(secret, hash)),
+            Held::Account(_) | Held::Contract(_) => None,
+        }
+    }
+
     /// Makes a signer's r and s what chains accept: low s, and the v under which they are this address's.
     fn own(&self, digest: &[u8; 32], answer: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Error> {
         let Some((r_and_s, [] | [_])) = answer.split_first_chunk::<R_AND_S_BYTES>() else { return Ok(answer) };

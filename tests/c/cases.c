@@ -265,7 +265,8 @@ static void put_payment(const x402_payment *payment)
     put_text("network", x402_payment_network(payment)), printf(", ");
     put_text("payee", x402_payment_payee(payment)), printf(", ");
     put_text("transaction", x402_payment_transaction(payment)), printf(", ");
-    put_text("refusal", x402_payment_refusal(payment)), printf("}");
+    put_text("refusal", x402_payment_refusal(payment));
+    printf(", \"json\": %s}", x402_payment_json(payment));
 }
 
 static void put_headers(const x402_response *response)

@@ -75,7 +75,7 @@ fn signature(evidence: &Evidence<'_>) -> String {
     evidence.scenes[0].sent[0].signature.clone()
 }
 
-const BREAKINGS: [(u8, &str, Breaking); 22] = [
+const BREAKINGS: [(u8, &str, Breaking); 23] = [
     (0, "a hang", |evidence| evidence.scenes[1].run.hung = true),
     (0, "an exit", |evidence| evidence.scenes[1].run.succeeded = false),
     (0, "a step left out", |evidence| replace(evidence, "free", "free", "nothing")),
@@ -121,6 +121,7 @@ const BREAKINGS: [(u8, &str, Breaking); 22] = [
         evidence.scenes[0].server.payments_seen.iter_mut().for_each(|seen| seen.settled = false);
     }),
     (8, "a descriptor left open", |evidence| replace(evidence, "end", "\"descriptors\": 0", "\"descriptors\": 1")),
+    (8, "many descriptors open", |evidence| replace(evidence, "buy:a", "\"open\": ", "\"open\": 2")),
     (10, "a free call changed", |evidence| replace(evidence, "free", "\"http\": 200", "\"http\": 500")),
 ];
 

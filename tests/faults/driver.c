@@ -178,6 +178,16 @@ static int make_client(void)
 
 /* ---- steps ---- */
 
+static int open_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
 static const char *money_name(x402_money money)
 {
     static const char *const names[] = {"none", "refused", "unpaid", "paid", "unknown"};
@@ -277,6 +287,7 @@ static x402_money fetch(const char *step, const char *url, const char *name)
         put_payment(x402_error_payment(error));
     }
     put("money", money_name(money));
+    printf(", \"open\": %d", open_descriptors() - my.descriptors);
     printf(", \"sent\": %ld", x402_fault_sent ? x402_fault_sent() - sent : 0);
     end();
     x402_response_free(response);
@@ -360,16 +371,6 @@ static void get_free(const char *step, const char *base)
     fetch(step, url, NULL);
 }
 
-static int open_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
-
 static void close_all(void)
 {
     char *entries = NULL;
@@ -380,8 +381,8 @@ static void close_all(void)
     end();
     x402_string_free(entries);
     tear_down();
-    /* A queue's idle threads let go of the client by themselves, a moment after the queue has ended. */
-    for (int tries = 0; my.queued && tries < 2000 && open_descriptors() > my.descriptors; tries++)
+    /* Threads of the library (name lookup, queue) let go by themselves, a moment after their work has ended. */
+    for (int tries = 0; tries < 2000 && open_descriptors() > my.descriptors; tries++)
         usleep(1000);
 }
 

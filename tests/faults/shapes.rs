@@ -21,6 +21,8 @@ pub struct Shape {
     pub has_body: bool,
     /// The caller sends with a client of its own: each payment is a purchase, and counts once it is signed.
     pub detached: bool,
+    /// The call runs on a queue's threads, which let go of the client in their own time: descriptors are not counted.
+    pub queued: bool,
     /// The server settles the first payment and says nothing.
     first_answer_lost: bool,
 }
@@ -33,6 +35,7 @@ const GET: Shape = Shape {
     file: true,
     has_body: false,
     detached: false,
+    queued: false,
     first_answer_lost: false,
 };
 
@@ -45,7 +48,7 @@ pub const SHAPES: [Shape; 11] = [
     Shape { name: "get-by-name", arguments: "named=1 localhost=1", ..GET },
     Shape { name: "get-repeated", numbered: "buy:a buy:a close", first_answer_lost: true, ..GET },
     Shape { name: "get-detached", arguments: "", numbered: "pay:a close", named: false, detached: true, ..GET },
-    Shape { name: "get-queued", arguments: "named=1 queued=1", ..GET },
+    Shape { name: "get-queued", arguments: "named=1 queued=1", queued: true, ..GET },
     Shape { name: "get-in-memory", numbered: "buy:a", file: false, ..GET },
     POST,
     Shape { name: "post-spooled", arguments: "named=1 method=POST body=100000 memory=30000", ..POST },

@@ -465,6 +465,11 @@ int ioctl(int fd, unsigned long request, ...)
     return ends_badly(fault) ? -1 : result;
 }
 
+void *mmap(void *address, size_t len, int protection, int flags, int fd, off_t at)
+{
+    return mmap64(address, len, protection, flags, fd, at);
+}
+
 static int locks(int fd, int command, void *argument)
 {
     int is_lock = command == F_SETLK || command == F_SETLKW || command == F_GETLK || command == F_OFD_SETLK;
@@ -668,10 +673,27 @@ static void capture(const uint8_t *data, size_t len)
     }
 }
 
+static __thread int broken; /* a connection that broke in the middle of a sending: the next one is told (errno) */
+
+/* A send that fails has taken nothing (POSIX), so what is torn is told as half, and the failure comes with the rest. */
+static int sending_fails(fault *fault)
+{
+    if (broken) {
+        errno = broken;
+        broken = 0;
+        return 1;
+    }
+    if (fault->action == TORN) {
+        broken = fault->value;
+        fault->action = SHORT;
+    }
+    return fails(*fault);
+}
+
 ssize_t send(int fd, const void *data, size_t len, int flags)
 {
     fault fault = next("send", -1, "");
-    if (fails(fault))
+    if (sending_fails(&fault))
         return -1;
     capture(data, len);
     ssize_t result = REAL(send)(fd, data, part(fault, len), flags);
@@ -681,7 +703,7 @@ ssize_t send(int fd, const void *data, size_t len, int flags)
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     fault fault = next("send", -1, "");
-    if (fails(fault))
+    if (sending_fails(&fault))
         return -1;
     for (size_t i = 0; i < message->msg_iovlen; i++)
         capture(message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);

@@ -118,10 +118,11 @@ pub const ROWS: &[Row] = &[
 
     row("S7", "offers to sponsor an approval", cents(1, 1, PAID, &[]), Case("hostile-approval-extensions")),
     row("S7", "offers to sponsor an approval: what is signed, byte by byte", cents(1, 0, UNKNOWN, &["authorization"]), Here(in_process::one_transfer_and_no_approval)),
-    row("S7", "wants a Permit2 allowance for a spender of its own", nothing(REFUSED, &["extra.assetTransferMethod is \"permit2\""]), Case("hostile-permit2-offer")),
+    row("S7", "wants a Permit2 allowance for a spender of its own, and gets one permit for x402's", cents(1, 1, PAID, &[]), Case("hostile-permit2-offer")),
+    row("S7", "wants an approval without limit that the caller did not consent to", nothing(REFUSED, &["approval \"unlimited\""]), Case("permit2-unlimited-refused")),
     row("S7", "wants a method of transfer that nobody here signs", nothing(REFUSED, &["assetTransferMethod"]), Case("challenge-method-unknown")),
 
-    row("S8", "asks for a ceiling and takes what it likes", nothing(REFUSED, &["scheme is \"upto\""]), Case("hostile-upto-ceiling")),
+    row("S8", "asks for a ceiling above the limit, to take what it likes", nothing(REFUSED, &["max_per_payment"]), Case("hostile-upto-ceiling")),
 
     row("S9", "asks for a signature that is good for a year", cents(1, 1, PAID, &[]), Case("paid-long-timeout-is-clamped")),
     row("S9", "asks for a signature that is good for ever", cents(1, 1, PAID, &[]), Case("hostile-timeout-for-ever")),

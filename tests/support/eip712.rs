@@ -1,4 +1,4 @@
-//! EIP-712 for one type, by hand: the digest of a `TransferWithAuthorization` (EIP-3009) and who signed it.
+//! EIP-712 by hand: digests of a `TransferWithAuthorization` (EIP-3009) and of permits, and who signed them.
 //!
 //! Owns no wire format. Written from the standards' text and not from the library's code, so that both can
 //! only be right together; `tests/support_self.rs` holds it against a third implementation.
@@ -31,13 +31,13 @@ pub fn keccak(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn word(address: &[u8; 20]) -> [u8; 32] {
+pub(super) fn word(address: &[u8; 20]) -> [u8; 32] {
     let mut out = [0; 32];
     out[12..].copy_from_slice(address);
     out
 }
 
-fn word_u64(value: u64) -> [u8; 32] {
+pub(super) fn word_u64(value: u64) -> [u8; 32] {
     let mut out = [0; 32];
     out[24..].copy_from_slice(&value.to_be_bytes());
     out

@@ -158,7 +158,8 @@ fn challenge_of<'a>(
     error: Option<&str>,
 ) -> Option<Cow<'a, Challenge>> {
     let error = answer.error.as_deref().or(error);
-    let wanted = status == 402 || answer.terms.is_some() || answer.error.is_some();
+    let refused_before = status == 412 && error.is_some();
+    let wanted = status == 402 || refused_before || answer.terms.is_some() || answer.error.is_some();
     if answer.bare || !wanted {
         return None;
     }
@@ -360,10 +361,11 @@ impl Exchange<'_> {
         match answer.settle.unwrap_or(usual) {
             Settle::Yes => {
                 self.shared.state.settle(payment);
-                Some(payment.receipt(None))
+                Some(payment.receipt(None, answer.charged.as_deref()))
             }
             Settle::Fail => {
-                Some(payment.receipt(Some(answer.settle_reason.as_deref().unwrap_or("insufficient_funds"))))
+                let reason = answer.settle_reason.as_deref().unwrap_or("insufficient_funds");
+                Some(payment.receipt(Some(reason), None))
             }
             Settle::No => None,
         }

@@ -7,12 +7,14 @@
 
 pub mod admin;
 pub mod answer;
+pub mod approval;
 pub mod certificates;
 pub mod chat;
 pub mod connection;
 pub mod eip712;
 pub mod exchange;
 pub mod payment;
+pub mod permit2;
 pub mod proxy;
 pub mod scenario;
 pub mod server;
@@ -20,6 +22,7 @@ pub mod state;
 pub mod stream;
 pub mod terms;
 
+#[allow(unused_imports)] // Some tests need no sockets.
 pub use server::Server;
 
 /// The scenario that `paying_server --demo` serves.

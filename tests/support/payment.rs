@@ -4,6 +4,7 @@
 //! whether a nonce was used before is the state's to know.
 
 use super::eip712::{Domain, Transfer, digest, keccak, signer};
+use super::permit2;
 use super::terms::Challenge;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -35,7 +36,10 @@ pub fn verify(version: u8, header: &[u8], challenge: &Challenge, now_s: u64) -> 
         return Err("invalid_x402_version".into());
     }
     let offer = if version == 1 { matching_v1(&sent, challenge)? } else { matching_v2(&sent, challenge)? };
-    verify_transfer(version, &sent["payload"], offer, now_s)
+    match permit2::asks_for_it(offer) {
+        true => permit2::verify(&sent, offer, challenge.unapproved, now_s),
+        false => verify_transfer(version, &sent["payload"], offer, now_s),
+    }
 }
 
 /// v2 §accepted: the whole offer comes back, member for member.
@@ -126,14 +130,17 @@ impl Payment {
         hex(&keccak(&[b"settled", self.nonce.as_bytes()]))
     }
 
-    /// A settlement response, in base64.
-    pub fn receipt(&self, failed_because: Option<&str>) -> String {
-        let value = match failed_because {
+    /// A settlement response, in base64. `charged` is what was taken, where it is said.
+    pub fn receipt(&self, failed_because: Option<&str>, charged: Option<&str>) -> String {
+        let mut value = match failed_because {
             None => json!({"success": true, "transaction": self.transaction(), "network": self.network,
                 "payer": self.payer}),
             Some(reason) => json!({"success": false, "errorReason": reason, "transaction": "",
                 "network": self.network, "payer": self.payer}),
         };
+        if let Some(charged) = charged {
+            value["amount"] = charged.into();
+        }
         BASE64.encode(value.to_string())
     }
 }
@@ -150,11 +157,11 @@ pub fn hex(bytes: &[u8]) -> String {
     out
 }
 
-fn text(value: &Value) -> Result<&str, String> {
+pub(super) fn text(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| format!("invalid_payload: {value} is not a string"))
 }
 
-fn hex_array<const N: usize>(value: &Value) -> Result<[u8; N], String> {
+pub(super) fn hex_array<const N: usize>(value: &Value) -> Result<[u8; N], String> {
     let bad = || format!("invalid_payload: {value} is not {N} bytes of hex");
     let digits = text(value)?.strip_prefix("0x").ok_or_else(bad)?.as_bytes();
     if digits.len() != 2 * N {
@@ -169,7 +176,7 @@ fn hex_array<const N: usize>(value: &Value) -> Result<[u8; N], String> {
 }
 
 /// A decimal number without sign or leading zero, as 32 bytes, big end first.
-fn decimal_word(digits: &str) -> Result<[u8; 32], String> {
+pub(super) fn decimal_word(digits: &str) -> Result<[u8; 32], String> {
     let bad = || format!("invalid_payload: {digits:?} is not a number");
     if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
         return Err(bad());
@@ -193,7 +200,7 @@ fn decimal_word(digits: &str) -> Result<[u8; 32], String> {
 }
 
 /// The value, or the greatest `u64` where it is more.
-fn word_u64(word: &[u8; 32]) -> u64 {
+pub(super) fn word_u64(word: &[u8; 32]) -> u64 {
     if word[..24].iter().any(|byte| *byte != 0) {
         return u64::MAX;
     }

@@ -107,6 +107,8 @@ pub struct Terms {
     pub raw_header: Option<String>,
     /// The body of the 402 as it stands.
     pub raw_body: Option<String>,
+    /// The token does not let Permit2 move it yet: a payment through Permit2 must bring the approval along.
+    pub unapproved: bool,
     /// An ignored member `padding` of this many bytes.
     pub pad_bytes: usize,
     /// An ignored member `nested` of arrays this deep.
@@ -149,6 +151,8 @@ pub struct Answer {
     pub settle: Option<Settle>,
     /// `errorReason` of a settlement that fails.
     pub settle_reason: Option<String>,
+    /// `amount` of the receipt.
+    pub charged: Option<String>,
     pub receipt: ReceiptAs,
     /// Wait until `/_server/release` before the first byte.
     pub hold: bool,

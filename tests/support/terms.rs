@@ -23,6 +23,8 @@ pub struct Challenge {
     /// The value of `PAYMENT-REQUIRED`, if it goes there.
     pub header: Option<String>,
     pub body: Vec<u8>,
+    /// See [`Terms::unapproved`].
+    pub unapproved: bool,
 }
 
 impl Challenge {
@@ -50,7 +52,15 @@ impl Challenge {
         let text = padded(Value::Object(members).to_string(), terms);
         let (header, body) = place(terms, version, &text);
         let offers = accepts.as_array().cloned().unwrap_or_default();
-        Challenge { version, offers, resource, extensions: terms.extensions.clone(), header, body }
+        Challenge {
+            version,
+            offers,
+            resource,
+            extensions: terms.extensions.clone(),
+            header,
+            body,
+            unapproved: terms.unapproved,
+        }
     }
 }
 

@@ -170,7 +170,8 @@ void put_payment(const std::optional<x402::PaymentView> &payment)
     put("network", payment->network()), std::printf(", ");
     put("payee", payment->payee()), std::printf(", ");
     put("transaction", payment->transaction()), std::printf(", ");
-    put("refusal", payment->refusal()), std::printf("}");
+    put("refusal", payment->refusal());
+    std::printf(", \"json\": %s}", payment->json().c_str());
 }
 
 void put_headers(const x402::Response &response)

@@ -1,59 +1,30 @@
 //! Typed data as EVM wallets sign it (EIP-712).
 //!
-//! Owns the hashing of domains and of the messages this library signs. Must not know offers. The domains of
-//! known assets never change, so theirs are hashed once: that is more than half of the hashing of a payment.
+//! Owns the hashing of domains and messages, and their JSON. Must not know offers, nor which messages exist. Its one
+//! decision: a struct type is a table, and hash, JSON for a signer that shows it, and payload are all made from that
+//! one table, so that they cannot come to differ. Only what payments need is here: addresses, whole numbers, 32 bytes,
+//! and structs of these. The domains of known assets never change, so theirs are hashed once: that is more than half
+//! of the hashing of a payment.
 
-use crate::money::{Amount, EvmAddress, KnownAsset, Network, known_assets};
-use alloy_primitives::{B256, U256, keccak256};
-use alloy_sol_types::{Eip712Domain, SolStruct, sol};
-use serde_json::{Value, json};
+use crate::money::{EvmAddress, KnownAsset, Network, known_assets};
+use alloy_primitives::{U256, hex, keccak256};
+use alloy_sol_types::Eip712Domain;
+use serde_json::Value as Json;
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::fmt::Write;
+use std::sync::{LazyLock, OnceLock};
 
-mod typed {
-    super::sol! {
-        /// EIP-3009.
-        struct TransferWithAuthorization {
-            address from;
-            address to;
-            uint256 value;
-            uint256 validAfter;
-            uint256 validBefore;
-            bytes32 nonce;
-        }
-    }
-}
+/// The most members that a struct here has.
+const MEMBERS_MAX: usize = 12;
+const WORD_BYTES: usize = 32;
 
-const DOMAIN_FIELDS: [(&str, &str); 4] =
-    [("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address")];
-
-const TRANSFER_FIELDS: [(&str, &str); 6] = [
-    ("from", "address"),
-    ("to", "address"),
-    ("value", "uint256"),
-    ("validAfter", "uint256"),
-    ("validBefore", "uint256"),
-    ("nonce", "bytes32"),
-];
-
-/// Which contract on which chain a signature is for.
+/// Which contract on which chain a signature is for. A domain without a version is of a contract that has none.
 #[derive(Clone, Copy, Debug)]
 pub struct Domain<'a> {
     pub name: &'a str,
-    pub version: &'a str,
+    pub version: Option<&'a str>,
     pub chain_id: u64,
     pub contract: EvmAddress,
-}
-
-/// One EIP-3009 transfer. Times are seconds since 1970; the transfer is valid strictly between them.
-#[derive(Clone, Copy, Debug)]
-pub struct Transfer {
-    pub from: EvmAddress,
-    pub to: EvmAddress,
-    pub value: Amount,
-    pub valid_after_s: u64,
-    pub valid_before_s: u64,
-    pub nonce: [u8; 32],
 }
 
 impl Domain<'_> {
@@ -61,7 +32,7 @@ impl Domain<'_> {
     pub fn separator(&self) -> [u8; 32] {
         let domain = Eip712Domain {
             name: Some(Cow::Owned(self.name.to_string())),
-            version: Some(Cow::Owned(self.version.to_string())),
+            version: self.version.map(|version| Cow::Owned(version.to_string())),
             chain_id: Some(U256::from(self.chain_id)),
             verifying_contract: Some(self.contract.to_alloy()),
             salt: None,
@@ -70,58 +41,135 @@ impl Domain<'_> {
     }
 }
 
-impl Transfer {
-    /// The hash of the message (EIP-712, `hashStruct`).
-    pub fn struct_hash(&self) -> [u8; 32] {
-        static TYPE_HASH: LazyLock<B256> =
-            LazyLock::new(|| keccak256(typed::TransferWithAuthorization::eip712_encode_type().as_bytes()));
-        let message = typed::TransferWithAuthorization {
-            from: self.from.to_alloy(),
-            to: self.to.to_alloy(),
-            value: self.value.to_u256(),
-            validAfter: U256::from(self.valid_after_s),
-            validBefore: U256::from(self.valid_before_s),
-            nonce: B256::new(self.nonce),
-        };
-        // The type's hash is the same for every message; the trait would make it anew each time.
-        let mut preimage = [0_u8; 7 * 32];
-        let (type_hash, members) = preimage.split_at_mut(32);
-        type_hash.copy_from_slice(TYPE_HASH.as_slice());
-        let words = [
-            message.from.into_word(),
-            message.to.into_word(),
-            message.value.into(),
-            message.validAfter.into(),
-            message.validBefore.into(),
-            message.nonce,
-        ];
-        for (place, word) in members.chunks_exact_mut(32).zip(words) {
-            place.copy_from_slice(word.as_slice());
-        }
-        keccak256(preimage).0
+/// A struct type: its name, and the type and name of each member.
+pub struct Struct {
+    name: &'static str,
+    members: &'static [(&'static str, &'static str)],
+    /// The struct types among the members, by name.
+    parts: &'static [&'static Struct],
+    hash: OnceLock<[u8; 32]>,
+}
+
+impl Struct {
+    /// `members` are pairs of type and name, at most 12.
+    pub const fn new(
+        name: &'static str,
+        members: &'static [(&'static str, &'static str)],
+        parts: &'static [&'static Struct],
+    ) -> Struct {
+        assert!(members.len() <= MEMBERS_MAX);
+        Struct { name, members, parts, hash: OnceLock::new() }
     }
 
-    /// The message as signers elsewhere take it (`eth_signTypedData_v4`): it has the hash of [`digest`].
-    pub fn typed_data_json(&self, domain: &Domain<'_>) -> String {
-        let field = |(name, kind): (&str, &str)| json!({ "name": name, "type": kind });
-        let fields = |fields: &[(&str, &str)]| fields.iter().copied().map(field).collect::<Value>();
-        json!({
-            "types": {
-                "EIP712Domain": fields(&DOMAIN_FIELDS),
-                "TransferWithAuthorization": fields(&TRANSFER_FIELDS),
-            },
-            "primaryType": "TransferWithAuthorization",
-            "domain": {
-                "name": domain.name, "version": domain.version, "chainId": domain.chain_id,
-                "verifyingContract": domain.contract.to_string(),
-            },
-            "message": {
-                "from": self.from.to_string(), "to": self.to.to_string(), "value": self.value.to_string(),
-                "validAfter": self.valid_after_s.to_string(), "validBefore": self.valid_before_s.to_string(),
-                "nonce": B256::new(self.nonce).to_string(),
-            },
+    fn describe(&self, out: &mut String) {
+        let members: Vec<_> = self.members.iter().map(|(kind, name)| format!("{kind} {name}")).collect();
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}({})", self.name, members.join(","));
+    }
+
+    /// EIP-712 `typeHash`; made once.
+    fn type_hash(&self) -> &[u8; 32] {
+        self.hash.get_or_init(|| {
+            let mut text = String::new();
+            self.describe(&mut text);
+            self.parts.iter().for_each(|part| part.describe(&mut text));
+            keccak256(text.as_bytes()).0
         })
-        .to_string()
+    }
+
+    fn to_json(&self) -> Json {
+        self.members.iter().map(|(kind, name)| serde_json::json!({"name": name, "type": kind})).collect()
+    }
+}
+
+/// The value of a member.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    Address(EvmAddress),
+    /// Any unsigned integer type.
+    Number(U256),
+    Bytes32([u8; 32]),
+    Struct(&'a Message<'a>),
+}
+
+/// Values for the members of a struct type, in their order.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    kind: &'static Struct,
+    values: &'a [Value<'a>],
+}
+
+impl<'a> Message<'a> {
+    pub fn new(kind: &'static Struct, values: &'a [Value<'a>]) -> Message<'a> {
+        debug_assert_eq!(kind.members.len(), values.len(), "{}", kind.name);
+        Message { kind, values }
+    }
+
+    /// The hash of the message (EIP-712, `hashStruct`).
+    pub fn hash(&self) -> [u8; 32] {
+        let mut preimage = [0_u8; (1 + MEMBERS_MAX) * WORD_BYTES];
+        let mut places = preimage.chunks_exact_mut(WORD_BYTES);
+        if let Some(place) = places.next() {
+            place.copy_from_slice(self.kind.type_hash());
+        }
+        for (place, value) in places.zip(self.values) {
+            match value {
+                Value::Address(address) => place.copy_from_slice(address.to_alloy().into_word().as_slice()),
+                Value::Number(number) => place.copy_from_slice(&number.to_be_bytes::<32>()),
+                Value::Bytes32(bytes) => place.copy_from_slice(bytes),
+                Value::Struct(message) => place.copy_from_slice(&message.hash()),
+            }
+        }
+        keccak256(&preimage[..(1 + self.values.len()) * WORD_BYTES]).0
+    }
+
+    /// `"name":value` for each member, without braces: addresses with their checksum, numbers as decimal strings, bytes
+    /// as hexadecimal digits. Nothing in it needs an escape.
+    pub fn write_members(&self, out: &mut String) {
+        for (at, ((_, name), value)) in self.kind.members.iter().zip(self.values).enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            // Writing to a String cannot fail.
+            let _ = write!(out, r#"{comma}"{name}":"#);
+            let _ = match value {
+                Value::Address(address) => write!(out, r#""{address}""#),
+                Value::Number(number) => match u64::try_from(*number) {
+                    Ok(small) => write!(out, r#""{small}""#),
+                    Err(_) => write!(out, r#""{number}""#),
+                },
+                Value::Bytes32(bytes) => {
+                    let mut digits = hex::Buffer::<32, true>::new();
+                    write!(out, r#""{}""#, digits.format(bytes))
+                }
+                Value::Struct(message) => {
+                    out.push('{');
+                    message.write_members(out);
+                    write!(out, "}}")
+                }
+            };
+        }
+    }
+
+    /// The whole as wallets take it (`eth_signTypedData_v4`).
+    pub fn to_json(&self, domain: &Domain<'_>) -> String {
+        let version = domain.version.map(|_| ("string", "version"));
+        let domain_members = [("string", "name")].into_iter().chain(version);
+        let domain_members = domain_members.chain([("uint256", "chainId"), ("address", "verifyingContract")]);
+        let domain_members: Json =
+            domain_members.map(|(kind, name)| serde_json::json!({"name": name, "type": kind})).collect();
+        let mut types = serde_json::json!({"EIP712Domain": domain_members});
+        for kind in std::iter::once(&self.kind).chain(self.kind.parts) {
+            types[kind.name] = kind.to_json();
+        }
+        let mut domain_json = serde_json::json!({"name": domain.name});
+        if let Some(version) = domain.version {
+            domain_json["version"] = version.into();
+        }
+        domain_json["chainId"] = domain.chain_id.into();
+        domain_json["verifyingContract"] = domain.contract.to_string().into();
+        let mut message = String::new();
+        self.write_members(&mut message);
+        let kind = self.kind.name;
+        format!(r#"{{"types":{types},"primaryType":"{kind}","domain":{domain_json},"message":{{{message}}}}}"#)
     }
 }
 
@@ -147,93 +195,9 @@ pub fn known_separator(asset: &'static KnownAsset) -> Option<[u8; 32]> {
 fn separator_of(asset: &KnownAsset) -> Option<[u8; 32]> {
     let chain_id = Network::parse(asset.network).ok()?.evm_chain_id()?;
     let contract = EvmAddress::parse(asset.address).ok()?;
-    Some(Domain { name: asset.eip712_name, version: asset.eip712_version, chain_id, contract }.separator())
+    let version = Some(asset.eip712_version);
+    Some(Domain { name: asset.eip712_name, version, chain_id, contract }.separator())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_dyn_abi::TypedData;
-
-    /// Pseudo-random bytes from a fixed seed (xorshift64*), the same in every run.
-    struct Bytes(u64);
-
-    impl Bytes {
-        fn take<const N: usize>(&mut self) -> [u8; N] {
-            std::array::from_fn(|_| {
-                self.0 ^= self.0 >> 12;
-                self.0 ^= self.0 << 25;
-                self.0 ^= self.0 >> 27;
-                (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56) as u8
-            })
-        }
-    }
-
-    /// The same message hashed by an implementation that builds the type from JSON at run time.
-    fn oracle(domain: &Domain, transfer: &Transfer) -> ([u8; 32], [u8; 32], [u8; 32]) {
-        let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
-        let typed: TypedData = serde_json::from_value(json!({
-            "types": {
-                "EIP712Domain": [
-                    field("name", "string"), field("version", "string"),
-                    field("chainId", "uint256"), field("verifyingContract", "address"),
-                ],
-                "TransferWithAuthorization": [
-                    field("from", "address"), field("to", "address"), field("value", "uint256"),
-                    field("validAfter", "uint256"), field("validBefore", "uint256"), field("nonce", "bytes32"),
-                ],
-            },
-            "primaryType": "TransferWithAuthorization",
-            "domain": {
-                "name": domain.name, "version": domain.version, "chainId": domain.chain_id,
-                "verifyingContract": domain.contract.to_string(),
-            },
-            "message": {
-                "from": transfer.from.to_string(), "to": transfer.to.to_string(),
-                "value": transfer.value.to_string(), "validAfter": transfer.valid_after_s.to_string(),
-                "validBefore": transfer.valid_before_s.to_string(),
-                "nonce": B256::new(transfer.nonce).to_string(),
-            },
-        }))
-        .unwrap();
-        let separator = typed.domain.separator().0;
-        (separator, typed.hash_struct().unwrap().0, typed.eip712_signing_hash().unwrap().0)
-    }
-
-    #[test]
-    fn hashes_equal_those_of_another_implementation() {
-        let names =
-            ["USD Coin", "USDC", "USD₮0", "x", "a \"quoted\"\nname", "", "long name of a token, longer than 32"];
-        let mut bytes = Bytes(0x1402_1402_1402_1402);
-        for round in 0..200 {
-            let value = Amount::parse(&U256::from_be_bytes(bytes.take::<32>()).to_string()).unwrap();
-            let domain = Domain {
-                name: names[round % names.len()],
-                version: ["1", "2", "2.0"][round % 3],
-                chain_id: u64::from_be_bytes(bytes.take()) >> 11,
-                contract: EvmAddress::from_bytes(bytes.take()),
-            };
-            let transfer = Transfer {
-                from: EvmAddress::from_bytes(bytes.take()),
-                to: EvmAddress::from_bytes(bytes.take()),
-                value: if round % 10 == 0 { Amount::ZERO } else { value },
-                valid_after_s: u64::from_be_bytes(bytes.take()) >> (round % 64),
-                valid_before_s: u64::from_be_bytes(bytes.take()) >> (round % 64),
-                nonce: bytes.take(),
-            };
-            let (separator, struct_hash) = (domain.separator(), transfer.struct_hash());
-            let ours = (separator, struct_hash, digest(&separator, &struct_hash));
-            assert_eq!(ours, oracle(&domain, &transfer), "round {round}: {domain:?} {transfer:?}");
-            let shown: TypedData = serde_json::from_str(&transfer.typed_data_json(&domain)).unwrap();
-            assert_eq!(shown.eip712_signing_hash().unwrap().0, ours.2, "what a signer is shown is what is signed");
-        }
-    }
-
-    #[test]
-    fn the_kept_separators_are_those_of_their_rows() {
-        for asset in known_assets() {
-            assert_eq!(known_separator(asset), separator_of(asset));
-            assert!(known_separator(asset).is_some());
-        }
-    }
-}
+mod tests;

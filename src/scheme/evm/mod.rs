@@ -1,26 +1,151 @@
 //! Payments on EVM chains.
 //!
-//! Owns the choice of scheme and key there. Must not know how a particular scheme lays out what it signs.
+//! Owns the choice of scheme, transfer method and key there; the table of what can be signed decides, and is what
+//! the documentation shows. Must not know how a particular scheme lays out what it signs.
 
+mod asked;
+mod auth_capture;
+pub mod batch;
 pub mod eip712;
 mod exact;
+mod messages;
+mod permit2;
+mod signature;
+mod sponsoring;
 #[cfg(test)]
 mod tests;
+mod token;
+mod transaction;
 
-use super::{Authorization, Ingredients, Payable, cannot_sign};
+use super::{Authorization, Ingredients, Need, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
-use crate::money::TransferMethod;
-use crate::protocol::Offer;
+use crate::money::{EvmAddress, TransferMethod};
+use crate::protocol::{Offer, Version};
 use crate::wallet::Wallet;
+use asked::{Asked, optional_text};
+use serde_json::value::RawValue;
+pub use token::Approval;
+
+/// One way to pay on an EVM chain.
+struct Way {
+    scheme: Scheme,
+    /// The first of a scheme is what an offer means that names no method.
+    method: TransferMethod,
+    versions: &'static [Version],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Exact,
+    Upto,
+    AuthCapture,
+}
+
+impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Scheme::Exact => "exact",
+            Scheme::Upto => "upto",
+            Scheme::AuthCapture => "auth-capture",
+        }
+    }
+}
+
+const fn way(scheme: Scheme, method: TransferMethod, versions: &'static [Version]) -> Way {
+    Way { scheme, method, versions }
+}
+
+static WAYS: [Way; 5] = [
+    way(Scheme::Exact, TransferMethod::Eip3009, &[Version::V1, Version::V2]),
+    way(Scheme::Exact, TransferMethod::Permit2, &[Version::V2]),
+    way(Scheme::Upto, TransferMethod::Permit2, &[Version::V2]),
+    way(Scheme::AuthCapture, TransferMethod::Eip3009, &[Version::V2]),
+    way(Scheme::AuthCapture, TransferMethod::Permit2, &[Version::V2]),
+];
+
+pub(super) fn supported() -> impl Iterator<Item = Supported> {
+    let of = |way: &Way| Supported {
+        versions: way.versions,
+        scheme: way.scheme.name(),
+        family: "eip155",
+        method: way.method.standard(),
+    };
+    WAYS.iter().map(of)
+}
+
+/// An offer, checked, by what is signed for it.
+enum Terms<'a> {
+    Transfer(exact::Terms<'a>),
+    Permit(permit2::Terms<'a>),
+    Escrow(auth_capture::Terms<'a>),
+}
+
+fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
+    let way = way_of(offer)?;
+    let asked = Asked::read(offer)?;
+    let terms = match (way.scheme, way.method) {
+        (Scheme::Exact, TransferMethod::Eip3009) => Terms::Transfer(exact::Terms::read(asked)?),
+        (Scheme::Exact, TransferMethod::Permit2) => Terms::Permit(permit2::Terms::exact(asked)),
+        (Scheme::Upto, _) => Terms::Permit(permit2::Terms::upto(asked)?),
+        (Scheme::AuthCapture, method) => Terms::Escrow(auth_capture::Terms::read(asked, method)?),
+    };
+    Ok((way, terms))
+}
+
+/// A method that is not named is the scheme's usual one; one that nobody has defined is not guessed at.
+fn way_of(offer: &Offer) -> Result<&'static Way, String> {
+    let of_scheme: Vec<&Way> = WAYS.iter().filter(|way| way.scheme.name() == offer.scheme).collect();
+    if of_scheme.is_empty() {
+        let mut known: Vec<&str> = WAYS.iter().map(|way| way.scheme.name()).collect();
+        known.dedup();
+        let known = known.join(", ");
+        return Err(format!("scheme is {:?}, but only {known} can be signed here", printable(&offer.scheme)));
+    }
+    let named = optional_text(offer, "assetTransferMethod")?;
+    let way = of_scheme.iter().find(|way| named.is_none_or(|name| name == way.method.name()));
+    let way = way.ok_or_else(|| {
+        let known: Vec<&str> = of_scheme.iter().map(|way| way.method.name()).collect();
+        let (named, known) = (printable(named.unwrap_or_default()), known.join(" and "));
+        format!("extra.assetTransferMethod is {named:?}, but only {known} can be signed here for {}", offer.scheme)
+    })?;
+    if !way.versions.contains(&offer.version) {
+        let (field, what) = match named {
+            Some(name) => ("extra.assetTransferMethod", name),
+            None => ("scheme", offer.scheme.as_str()),
+        };
+        return Err(format!("{field} is {what:?}, which x402 version 1 does not have"));
+    }
+    Ok(way)
+}
 
 pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
-    if offer.scheme != "exact" {
-        return Err(format!("scheme is {:?}, but only exact can be signed here", printable(&offer.scheme)));
-    }
-    exact::terms(offer)?;
+    let (way, _) = terms(offer)?;
     let key = wallet.evm_keys().first();
     let key = key.ok_or_else(|| format!("network is {}, and the wallet holds no EVM key", offer.network))?;
-    Ok(Payable { key_index: 0, method: TransferMethod::Eip3009, payer: key.address().to_string() })
+    Ok(Payable { key_index: 0, method: way.method, payer: key.address().to_string() })
+}
+
+/// What an EIP-3009 transfer is made from, its offer says; a permit may need an approval beside it.
+pub(super) fn needs(
+    offer: &Offer,
+    payable: &Payable,
+    extensions: Option<&RawValue>,
+    unlimited_approval: bool,
+) -> Vec<Need> {
+    if payable.method != TransferMethod::Permit2 || extensions.is_none() {
+        return Vec::new();
+    }
+    let is_permit = matches!(terms(offer), Ok((_, Terms::Permit(_))));
+    let (Ok(asked), Ok(owner)) = (Asked::read(offer), EvmAddress::parse(&payable.payer)) else { return Vec::new() };
+    if is_permit { sponsoring::needs(&asked, owner, extensions, unlimited_approval) } else { Vec::new() }
+}
+
+/// The transaction that lets Permit2 move the token, where the payment goes that way.
+pub(super) fn approval(offer: &Offer, payable: &Payable) -> Option<Approval> {
+    if payable.method != TransferMethod::Permit2 {
+        return None;
+    }
+    Asked::read(offer).ok().map(|asked| Approval::of(asked.token, asked.amount))
 }
 
 pub(super) fn authorize(
@@ -29,14 +154,18 @@ pub(super) fn authorize(
     wallet: &Wallet,
     ingredients: &Ingredients<'_>,
 ) -> Result<Authorization, Error> {
-    if offer.scheme != "exact" || payable.method != TransferMethod::Eip3009 {
-        return Err(cannot_sign("scheme is not exact by EIP-3009"));
+    let (way, terms) = terms(offer).map_err(|reason| cannot_sign(&reason))?;
+    if payable.method != way.method {
+        return Err(cannot_sign("extra.assetTransferMethod is not the one that was chosen"));
     }
-    let terms = exact::terms(offer).map_err(|reason| cannot_sign(&reason))?;
     let key = wallet
         .evm_keys()
         .get(payable.key_index)
         .filter(|key| key.address() == payable.payer)
         .ok_or_else(|| cannot_sign("the wallet no longer holds the key that was chosen"))?;
-    exact::authorize(&terms, key, ingredients.now_s, ingredients.nonce)
+    match terms {
+        Terms::Transfer(terms) => terms.authorize(key, ingredients),
+        Terms::Permit(terms) => terms.authorize(key, ingredients),
+        Terms::Escrow(terms) => terms.authorize(key, ingredients),
+    }
 }

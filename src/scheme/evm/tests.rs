@@ -3,7 +3,7 @@
 use crate::error::Status;
 use crate::money::{TransferMethod, known_assets};
 use crate::protocol::Challenge;
-use crate::scheme::{Ingredients, VALIDITY_S_MAX, authorize, payable};
+use crate::scheme::{Facts, Ingredients, Need, VALIDITY_S_MAX, authorize, needs, payable};
 use crate::wallet::Wallet;
 use serde_json::{Value, json};
 
@@ -109,6 +109,7 @@ fn known_flows_and_methods_are_signed_and_no_others() {
         ("paymentFlow", json!("escrow")),
         ("paymentFlow", Value::Null),
         ("assetTransferMethod", json!("eip3009")),
+        ("assetTransferMethod", json!("permit2")),
         ("assetTransferMethod", Value::Null),
     ] {
         let mut offer = offer();
@@ -118,7 +119,7 @@ fn known_flows_and_methods_are_signed_and_no_others() {
     for (field, value) in [
         ("paymentFlow", json!("later")),
         ("paymentFlow", json!(true)),
-        ("assetTransferMethod", json!("permit2")),
+        ("assetTransferMethod", json!("erc7710")),
         ("assetTransferMethod", json!("EIP3009")),
         ("assetTransferMethod", json!(["eip3009"])),
     ] {
@@ -127,9 +128,193 @@ fn known_flows_and_methods_are_signed_and_no_others() {
     }
 }
 
+/// An offer of `upto`, after `change`.
+fn upto(change: impl FnOnce(&mut Value)) -> Value {
+    let mut offer = offer();
+    offer["scheme"] = "upto".into();
+    offer["extra"] = json!({"facilitatorAddress": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"});
+    change(&mut offer);
+    offer
+}
+
+#[test]
+fn a_ceiling_is_signed_only_for_a_facilitator_that_is_named() {
+    let judge = |offer: &Value| payable(&read(offer).offers[0], &wallet());
+    assert_eq!(judge(&upto(|_| ())).unwrap().method, TransferMethod::Permit2);
+    assert!(judge(&upto(|offer| offer["extra"]["assetTransferMethod"] = "permit2".into())).is_ok());
+    for facilitator in [Value::Null, json!(7), json!("0x12"), json!(format!("0x{:040}", 0))] {
+        let reason = judge(&upto(|offer| offer["extra"]["facilitatorAddress"] = facilitator.clone())).unwrap_err();
+        assert!(reason.starts_with("extra.facilitatorAddress "), "{reason}");
+    }
+    let method = judge(&upto(|offer| offer["extra"]["assetTransferMethod"] = "eip3009".into())).unwrap_err();
+    assert!(method.starts_with("extra.assetTransferMethod ") && method.ends_with("for upto"), "{method}");
+}
+
+/// An offer of `auth-capture`, after `change`.
+fn capture(change: impl FnOnce(&mut Value)) -> Value {
+    let mut offer = offer();
+    offer["scheme"] = "auth-capture".into();
+    offer["extra"] = json!({
+        "name": "USDC", "version": "2", "captureAuthorizer": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "feeRecipient": "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", "captureDeadline": NOW_S + 60,
+        "refundDeadline": NOW_S + 60, "minFeeBps": 0, "maxFeeBps": 100,
+    });
+    change(&mut offer);
+    offer
+}
+
+#[test]
+fn an_escrow_is_signed_for_only_with_all_its_terms() {
+    let judge = |offer: &Value| payable(&read(offer).offers[0], &wallet());
+    assert_eq!(judge(&capture(|_| ())).unwrap().method, TransferMethod::Eip3009);
+    let through_permit2 = capture(|offer| offer["extra"]["assetTransferMethod"] = "permit2".into());
+    assert_eq!(judge(&through_permit2).unwrap().method, TransferMethod::Permit2);
+    let other = json!("0x1111111111111111111111111111111111111111");
+    for (field, value) in [
+        ("name", Value::Null),
+        ("captureAuthorizer", Value::Null),
+        ("captureAuthorizer", json!(format!("0x{:040}", 0))),
+        ("feeRecipient", Value::Null),
+        ("feeRecipient", json!("0x12")),
+        ("captureDeadline", Value::Null),
+        ("captureDeadline", json!("1740672149")),
+        ("captureDeadline", json!(1u64 << 48)),
+        ("refundDeadline", json!(NOW_S + 59)),
+        ("refundDeadline", json!(1.5)),
+        ("minFeeBps", json!(101)),
+        ("maxFeeBps", json!(10_001)),
+        ("authCaptureEscrow", other),
+        ("policy", json!("0x12")),
+        ("receiverAuthorizer", json!(false)),
+    ] {
+        let reason = judge(&capture(|offer| offer["extra"][field] = value.clone())).unwrap_err();
+        assert!(reason.starts_with(&format!("extra.{field} ")), "{reason}");
+    }
+    let much = judge(&capture(|offer| offer["amount"] = (1_u128 << 120).to_string().into())).unwrap_err();
+    assert!(much.starts_with("amount "), "{much}");
+    assert!(judge(&capture(|offer| offer["amount"] = ((1_u128 << 120) - 1).to_string().into())).is_ok());
+}
+
+#[test]
+fn an_escrow_whose_deadline_passes_before_the_signature_is_not_signed_for() {
+    let challenge = read(&capture(|_| ()));
+    let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
+    let sign = |now_s| authorize(&challenge.offers[0], &chosen, &wallet(), &Ingredients::plain(now_s, [1; 32]));
+    assert!(sign(NOW_S).is_ok());
+    assert!(sign(NOW_S + 1).unwrap_err().message.contains("extra.captureDeadline"));
+}
+
+/// What becomes of the approval of a payment through Permit2 whose server declares `declared`, with what a node gave.
+fn sponsored(
+    declared: &Value,
+    wallet: &Wallet,
+    consent: bool,
+    answer: impl Fn(&Need) -> Option<String>,
+) -> Result<Option<Value>, String> {
+    let mut offer = offer();
+    offer["extra"]["assetTransferMethod"] = "permit2".into();
+    let body = json!({"x402Version": 2, "accepts": [offer], "extensions": declared});
+    let challenge = Challenge::parse(None, body.to_string().as_bytes()).unwrap();
+    let offer = &challenge.offers[0];
+    let chosen = payable(offer, wallet).unwrap();
+    let extensions = challenge.extensions.as_deref();
+    let mut facts = Facts::default();
+    for need in needs(offer, &chosen, extensions, consent) {
+        assert!(!need.is_required());
+        if let Some(answer) = answer(&need) {
+            facts.add(&need, answer);
+        }
+    }
+    let ingredients = Ingredients { now_s: NOW_S, nonce: [1; 32], facts: &facts, extensions };
+    let signed = authorize(offer, &chosen, wallet, &ingredients).map_err(|error| error.message)?;
+    let again = authorize(offer, &chosen, wallet, &ingredients).unwrap();
+    assert!(*signed.payload == *again.payload && signed.extensions == again.extensions, "the same bytes each time");
+    Ok(signed.extensions.map(|json| serde_json::from_str(&json).unwrap()))
+}
+
+/// A node that says how much Permit2 may move, and 7 to all else.
+fn node(allowance: u64) -> impl Fn(&Need) -> Option<String> {
+    move |need| match need {
+        Need::EvmCall { data, .. } if data[0] == 0xdd => Some(format!("0x{allowance:064x}")),
+        Need::EvmCall { .. } => Some(format!("0x{:064x}", 7)),
+        Need::EvmFees => Some("7 7".into()),
+        _ => Some("7".into()),
+    }
+}
+
+#[test]
+fn an_approval_is_made_only_where_it_is_offered_needed_and_consented_to() {
+    let permit = json!({"eip2612GasSponsoring": {"info": {"version": "1"}}});
+    let approval = json!({"erc20ApprovalGasSponsoring": {"info": {"version": "1"}}});
+    let silent = |_: &Need| None;
+    assert_eq!(sponsored(&json!({}), &wallet(), true, node(0)), Ok(None));
+    for declared in [&permit, &approval] {
+        assert_eq!(sponsored(declared, &wallet(), true, node(10_000)), Ok(None), "approved already");
+        assert_eq!(sponsored(declared, &wallet(), true, silent), Ok(None), "nobody knows");
+    }
+    let made = sponsored(&permit, &wallet(), false, node(9_999)).unwrap().unwrap();
+    let info = &made["eip2612GasSponsoring"]["info"];
+    assert_eq!((&info["amount"], &info["nonce"]), (&json!("10000"), &json!("7")), "exactly the amount");
+    assert!(sponsored(&approval, &wallet(), true, node(0)).unwrap().is_some());
+    let reason = sponsored(&approval, &wallet(), false, node(9_999)).unwrap_err();
+    assert!(reason.contains("asset ") && reason.contains("9999") && reason.contains("unlimited"), "{reason}");
+    // A permit without its nonce cannot be made.
+    let without_nonce = |need: &Need| node(0)(need).filter(|_| need.key().contains("dd62ed3e"));
+    assert!(sponsored(&permit, &wallet(), true, without_nonce).is_err());
+}
+
+#[test]
+fn a_server_that_fills_in_the_payers_part_gets_no_approval() {
+    for member in ["spender", "amount", "signedTransaction"] {
+        let declared =
+            json!({"erc20ApprovalGasSponsoring": {"info": {member: "0x1111111111111111111111111111111111111111"}}});
+        assert_eq!(sponsored(&declared, &wallet(), true, node(0)), Ok(None), "{member}");
+    }
+}
+
+#[test]
+fn fees_that_no_chain_asks_for_are_not_signed() {
+    let approval = json!({"erc20ApprovalGasSponsoring": {"info": {}}});
+    for (fees, fits) in [("1000000000000 1", true), ("1000000000001 1", false), ("5 6", false), ("lots 1", false)] {
+        let answer = |need: &Need| if *need == Need::EvmFees { Some(fees.to_string()) } else { node(0)(need) };
+        let made = sponsored(&approval, &wallet(), true, answer);
+        assert_eq!(made.is_ok(), fits, "{fees}");
+        assert!(fits || made.unwrap_err().contains("evm_rpc"), "{fees}");
+    }
+}
+
+#[test]
+fn version_1_knows_nothing_but_exact_transfers() {
+    for (scheme, method) in [("exact", Some("permit2")), ("upto", None)] {
+        let mut offer = upto(|offer| offer["extra"]["assetTransferMethod"] = method.into());
+        offer["scheme"] = scheme.into();
+        offer["network"] = "base-sepolia".into();
+        offer["maxAmountRequired"] = "10000".into();
+        let body = json!({"x402Version": 1, "accepts": [offer]}).to_string();
+        let challenge = Challenge::parse(None, body.as_bytes()).unwrap();
+        let reason = payable(&challenge.offers[0], &wallet()).unwrap_err();
+        assert!(reason.ends_with("which x402 version 1 does not have"), "{reason}");
+    }
+}
+
+#[test]
+fn a_permit_lives_as_long_as_the_offer_allows_and_never_long() {
+    let mut offer = upto(|_| ());
+    for (timeout, lives) in [(60, 60), (30 * 86_400, VALIDITY_S_MAX)] {
+        offer["maxTimeoutSeconds"] = timeout.into();
+        let challenge = read(&offer);
+        let chosen = payable(&challenge.offers[0], &wallet()).unwrap();
+        let signed = authorize(&challenge.offers[0], &chosen, &wallet(), &Ingredients::plain(NOW_S, [1; 32])).unwrap();
+        let payload: Value = serde_json::from_str(&signed.payload).unwrap();
+        assert_eq!(payload["permit2Authorization"]["deadline"], (NOW_S + lives).to_string());
+        assert_eq!(signed.valid_before_s, NOW_S + lives);
+    }
+}
+
 #[test]
 fn what_cannot_be_signed_here_says_why() {
-    assert!(refusal(|offer| offer["scheme"] = "upto".into()).starts_with("scheme "));
+    let scheme = refusal(|offer| offer["scheme"] = "deferred".into());
+    assert_eq!(scheme, r#"scheme is "deferred", but only exact, upto, auth-capture can be signed here"#);
     let solana = refusal(|offer| offer["network"] = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".into());
     assert!(solana.starts_with("network ") && solana.contains("family solana"), "{solana}");
     let reason = payable(&read(&offer()).offers[0], &Wallet::new()).unwrap_err();

@@ -40,3 +40,8 @@ pub(in crate::protocol) fn lasting(extensions: &RawValue) -> Option<Box<RawValue
     all.retain(|name, _| !PASSING.contains(&name.as_str()));
     if all.is_empty() { None } else { serde_json::value::to_raw_value(&all).ok() }
 }
+
+/// The extensions with what a scheme adds to them, a JSON object. `None` where the result would be too long to send.
+pub(in crate::protocol) fn extended(extensions: &RawValue, additions: &str) -> Option<Box<RawValue>> {
+    merge::merged(extensions, &serde_json::from_str(additions).ok()?)
+}

@@ -1,0 +1,65 @@
+//! What is called on an ERC-20 token: the transaction that lets Permit2 move it, and the questions about it.
+//!
+//! Owns the encoding of these calls (Solidity ABI). Must not know offers, nor who sends a call.
+
+use super::permit2::PERMIT2;
+use crate::money::{Amount, EvmAddress};
+use alloy_primitives::{U256, hex};
+
+/// The transaction that a payer has to send before Permit2 can move a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The token.
+    pub to: EvmAddress,
+    /// Permit2.
+    pub spender: EvmAddress,
+    /// `approve` without limit, so that no further payment needs one: hexadecimal digits after `0x`.
+    pub data: String,
+    /// `approve` for one payment of this amount.
+    pub data_exact: String,
+}
+
+impl Approval {
+    pub(super) fn of(token: EvmAddress, amount: Amount) -> Approval {
+        let call = |amount| hex::encode_prefixed(approve(amount));
+        Approval { to: token, spender: PERMIT2, data: call(U256::MAX), data_exact: call(amount.to_u256()) }
+    }
+}
+
+/// `approve(address,uint256)` for Permit2.
+pub(super) fn approve(amount: U256) -> Vec<u8> {
+    call(hex!("095ea7b3"), &[PERMIT2.to_alloy().into_word().0, amount.to_be_bytes()])
+}
+
+/// `allowance(address,address)`: how much Permit2 may move.
+pub(super) fn allowance_call(owner: EvmAddress) -> Vec<u8> {
+    call(hex!("dd62ed3e"), &[owner.to_alloy().into_word().0, PERMIT2.to_alloy().into_word().0])
+}
+
+/// `nonces(address)` (EIP-2612).
+pub(super) fn nonces_call(owner: EvmAddress) -> Vec<u8> {
+    call(hex!("7ecebe00"), &[owner.to_alloy().into_word().0])
+}
+
+fn call(selector: [u8; 4], words: &[[u8; 32]]) -> Vec<u8> {
+    [&selector[..], words.concat().as_slice()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn a_call_begins_with_the_hash_of_its_signature() {
+        let owner = EvmAddress::from_bytes([7; 20]);
+        for (signature, call, words) in [
+            ("approve(address,uint256)", approve(U256::MAX), 2),
+            ("allowance(address,address)", allowance_call(owner), 2),
+            ("nonces(address)", nonces_call(owner), 1),
+        ] {
+            assert_eq!(call[..4], keccak256(signature)[..4], "{signature}");
+            assert_eq!(call.len(), 4 + 32 * words, "{signature}");
+        }
+    }
+}

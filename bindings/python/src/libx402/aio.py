@@ -120,8 +120,7 @@ class Queue:
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
         self._fd: int = lib.x402_queue_fd(self._handle)
         self._is_closed = False
-        self_ref = weakref.ref(self)
-        loop.add_reader(self._fd, lambda: (queue := self_ref()) and queue._drain())
+        loop.add_reader(self._fd, self._drain)
         _open.add(self)
 
     @property

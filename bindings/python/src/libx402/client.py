@@ -24,8 +24,8 @@ AnswerHeaders = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 class Client(Handle):
     """Keeps connections, keys, rules and budgets. Any thread, several at once, any event loop: make one and share it.
 
-    After fork() a child's first call makes the client anew, with its ledger file opened again. Without a ledger file
-    budgets could not hold over both processes, so a client with a wallet then refuses: Status.FORKED.
+    Keys do not go along into a forked child: there a client with a wallet refuses every call (Status.FORKED), and one
+    without is made anew by its first call.
     """
 
     def __init__(self, *, wallet: Optional[Wallet] = None, policy: Optional[Policy] = None,
@@ -74,12 +74,11 @@ class Client(Handle):
         return self._handle
 
     def _after_fork(self) -> None:
+        if self._wallet is not None:
+            raise own_error(Status.FORKED, "this client was made before fork(), and keys do not go along into a child:"
+                            " make the client in the child, with a ledger file if budgets are to hold over both")
         if self._ledger._pid != os.getpid():
-            if self._ledger.path is not None:
-                self._ledger = Ledger(self._ledger.path)
-            elif self._wallet is not None:
-                raise own_error(Status.FORKED, "this client was made before fork() and keeps its budgets in memory, where"
-                                " they cannot hold over both processes: give it a ledger file, or make it in the child")
+            self._ledger = Ledger(self._ledger.path)
         self._queues = weakref.WeakKeyDictionary()
         self._handle = self._make()
         self._pid = os.getpid()

@@ -96,8 +96,12 @@ class _Raw(urllib3.HTTPResponse):
     """An answer of urllib3's that gives what came as soon as it came, instead of filling up its pieces."""
 
     def stream(self, amt: Optional[int] = 2**16, decode_content: Optional[bool] = None) -> Generator[bytes, None, None]:
-        while piece := self.read1(amt, decode_content=decode_content):
-            yield piece
+        try:
+            while piece := self.read1(amt, decode_content=decode_content):
+                yield piece
+        except urllib3.exceptions.ProtocolError as error:
+            # It wraps what the file raised, which says more.
+            raise next((cause for cause in error.args if hasattr(cause, "x402")), error) from None
 
 
 class Adapter(adapters.BaseAdapter):

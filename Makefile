@@ -26,7 +26,7 @@ demo:
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude tests/c/demo.c target/debug/libx402.a $(SYSTEM_LIBS) -o $(BUILD)/demo
 	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo /upload
 
-test: tools check test-rust test-c test-asan test-install
+test: tools check test-rust test-c test-asan test-install test-python
 	@echo "make test: everything passed"
 
 tools:
@@ -61,6 +61,7 @@ interop: export X402_LIB_DIR = $(CURDIR)/$(BUILD)/release/lib
 interop: library
 
 include bindings/cpp/cpp.mk
+include bindings/python/python.mk
 
 library: $(BUILD)/release/CMakeCache.txt
 	cmake --build $(BUILD)/release --target x402_cargo

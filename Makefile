@@ -61,6 +61,7 @@ interop: export X402_LIB_DIR = $(CURDIR)/$(BUILD)/release/lib
 interop: library
 
 include bindings/cpp/cpp.mk
+include bindings/node/node.mk
 
 library: $(BUILD)/release/CMakeCache.txt
 	cmake --build $(BUILD)/release --target x402_cargo

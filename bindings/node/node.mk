@@ -6,4 +6,4 @@ test-node: library
 	$(CARGO) build --locked --quiet --example paying_server
 	cd bindings/node && FFI_NAPI=1 npm ci --silent && X402_LIB_DIR=$(NODE_LIB_DIR) node build.js
 	cd bindings/node && for backend in addon ffi-napi; do X402_BACKEND=$$backend X402_LIB_DIR=$(NODE_LIB_DIR) \
-	    X402_PAYING_SERVER=$(CURDIR)/target/debug/examples/paying_server node --test tests/ || exit 1; done
+	    X402_PAYING_SERVER=$(CURDIR)/target/debug/examples/paying_server node --test tests/*.test.js || exit 1; done

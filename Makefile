@@ -62,6 +62,7 @@ interop: library
 
 include bindings/cpp/cpp.mk
 include bindings/python/python.mk
+include bindings/node/node.mk
 
 library: $(BUILD)/release/CMakeCache.txt
 	cmake --build $(BUILD)/release --target x402_cargo

@@ -26,7 +26,7 @@ demo:
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude tests/c/demo.c target/debug/libx402.a $(SYSTEM_LIBS) -o $(BUILD)/demo
 	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo /upload
 
-test: tools check test-rust test-c test-asan test-install test-go
+test: tools check test-rust test-c test-asan test-install test-python test-go
 	@echo "make test: everything passed"
 
 tools:
@@ -62,6 +62,8 @@ interop: library
 
 include bindings/cpp/cpp.mk
 include bindings/go/go.mk
+include bindings/python/python.mk
+include bindings/node/node.mk
 
 library: $(BUILD)/release/CMakeCache.txt
 	cmake --build $(BUILD)/release --target x402_cargo

@@ -96,6 +96,12 @@
  *                            idle connections kept in all
  *    pool_per_host           number; default "8"
  *                            idle connections kept for one host
+ *    payer                   up to one address for each family of chains, separated by spaces, empty: the first keys of the wallet; default empty
+ *                            which of the wallet's keys pay
+ *  * v1_networks             name=CAIP-2 pairs separated by spaces, empty: none; default empty
+ *                            what network names of x402 version 1 stand for where published clients
+ *                            disagree (story, educhain, skale-base-sepolia) or know none; others keep
+ *                            their meaning
  *    evm_rpc                 URL, or eip155:id=URL pairs separated by spaces, empty: none; default empty
  *                            nodes to ask for the few facts that some EVM offers need before they can be
  *                            signed; none for EIP-3009

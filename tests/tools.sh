@@ -11,6 +11,10 @@ need pkg-config pkg-config
 need valgrind valgrind
 need nm binutils
 need curl-config libcurl4-openssl-dev
+need python3 python3
+# The Python binding: an environment of its own, and a compiled module.
+python3 -c "import ensurepip, venv" >/dev/null 2>&1 || missing="$missing python3-venv"
+python3 -c "import os, sysconfig; os.stat(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))" >/dev/null 2>&1 || missing="$missing python3-dev"
 # valgrind does not start without the C library's debugging symbols where the loader is stripped.
 if [ -e /etc/debian_version ] && [ ! -e /usr/share/doc/libc6-dbg ]; then
     missing="$missing libc6-dbg"

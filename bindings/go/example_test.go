@@ -26,6 +26,7 @@ func get(url string) (string, *x402.Payment, error) {
 	text, err := io.ReadAll(response.Body)
 	return string(text), x402.PaymentOf(response), err
 }
+
 // end of cut
 
 func TestWalkthrough(t *testing.T) {

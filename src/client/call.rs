@@ -171,7 +171,7 @@ impl<'a> Call<'a> {
 
     /// Terms, rules, budgets, signature. The outer error ends the call; the inner one hands the 402 back.
     pub fn authorize(&mut self, held: &Held) -> Result<Result<Authorized, Declined>, Failure> {
-        match held.challenge() {
+        match held.challenge(&self.settings.v1_networks) {
             Ok(challenge) => self.authorize_terms(challenge),
             Err(error) => Ok(Err(Declined::unreadable(&error))),
         }
@@ -297,7 +297,7 @@ impl<'a> Call<'a> {
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
-        let said = purchase::said(held.challenge());
+        let said = purchase::said(held.challenge(&self.settings.v1_networks));
         let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
         Ok((held, payment))
     }
@@ -326,7 +326,7 @@ impl<'a> Call<'a> {
 
     /// The verdicts over a held 402, as JSON.
     pub fn quote(&self, held: &Held) -> Result<String, Failure> {
-        Ok(match held.challenge() {
+        Ok(match held.challenge(&self.settings.v1_networks) {
             Ok(challenge) => {
                 let purchase = self.purchase()?;
                 let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };

@@ -14,6 +14,7 @@ use super::{Client, Failure, Inner};
 use crate::error::{Error, Status};
 use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
+use crate::protocol::NetworkNames;
 use crate::transport::Cancel;
 use std::fmt;
 use std::sync::Arc;
@@ -103,7 +104,7 @@ impl Client {
             );
             return Err(declined(Status::Refused)(Declined::because(why)));
         }
-        let mut challenge = purchase::terms(headers, body)
+        let mut challenge = purchase::terms(headers, body, &settings.v1_networks)
             .map_err(|error| declined(Status::Challenge)(Declined::unreadable(&error)))?;
         let inner = &self.0;
         challenge.add_builder_codes(&settings.builder_codes);
@@ -157,7 +158,7 @@ impl Detached {
             return Err(with_money(Error::new(Status::Argument, message), &self.payment));
         };
         // Without the body: the version 1 servers that put their word there are heard by their receipt.
-        let terms = purchase::may_hold_terms(status).then(|| purchase::terms(headers, &[]));
+        let terms = purchase::may_hold_terms(status).then(|| purchase::terms(headers, &[], &NetworkNames::NONE));
         let said = terms.and_then(purchase::said);
         // His client has the answer's body; what becomes of that is out of sight.
         (self.payment, _) = purchase::answered(authorized, status, headers, said.as_deref());

@@ -8,7 +8,7 @@ use super::request::Header;
 use super::response::{Received, Response};
 use crate::error::{Error, Status};
 use crate::payer::Payment;
-use crate::protocol::{CHALLENGE_BODY_BYTES_MAX, Challenge, ChallengeError};
+use crate::protocol::{CHALLENGE_BODY_BYTES_MAX, Challenge, ChallengeError, NetworkNames};
 use std::io::{self, Cursor, Read};
 
 /// The first buffer for the body of a 402: what its length says, within these.
@@ -62,9 +62,9 @@ impl Held {
     }
 
     /// The terms it holds (x402 v2: the header; v1: the body).
-    pub fn challenge(&self) -> Result<Challenge, ChallengeError> {
+    pub fn challenge(&self, names: &NetworkNames) -> Result<Challenge, ChallengeError> {
         let body = if matches!(self.rest, Rest::Nothing) { self.start.as_slice() } else { &[] };
-        purchase::terms(&self.headers, body)
+        purchase::terms(&self.headers, body, names)
     }
 
     /// The answer as it came, for the caller.

@@ -31,7 +31,7 @@ mod response;
 pub mod settings;
 mod sign_in;
 
-use crate::error::Error;
+use crate::error::{Error, Status, printable};
 use crate::ledger::Ledger;
 use crate::payer::{Means, Payment};
 use crate::policy::Policy;
@@ -141,7 +141,7 @@ impl Client {
             deny_private_addresses: settings.deny_private_addresses,
             unix_socket: settings.unix_socket.clone(),
         })?;
-        let (wallet, policy) = (config.wallet.clone(), config.policy.clone());
+        let (wallet, policy) = (paying(&config.wallet, &settings.payers)?, config.policy.clone());
         let ledger = config.ledger.clone().unwrap_or_else(Ledger::in_memory);
         Ok(Client(Arc::new(Inner {
             wallet,
@@ -202,6 +202,17 @@ impl Client {
             }
         }
     }
+}
+
+/// The wallet, led by the keys that are to pay.
+fn paying(wallet: &Wallet, payers: &[String]) -> Result<Wallet, Error> {
+    payers.iter().try_fold(wallet.clone(), |wallet, payer| {
+        wallet.led_by(payer).ok_or_else(|| {
+            let shown = printable(payer);
+            let message = format!("the setting payer names {shown}, but the wallet holds no key of this address");
+            Error::new(Status::Setting, message)
+        })
+    })
 }
 
 impl Inner {

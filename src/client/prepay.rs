@@ -116,7 +116,7 @@ impl Call<'_> {
         }
         let now_s = self.inner.world.clock.unix_s();
         let terms = self.inner.places.find(&keys(&self.method, &self.url), now_s)?;
-        let challenge = Challenge::parse(None, terms.as_bytes()).ok()?;
+        let challenge = Challenge::recorded(&terms).ok()?;
         if self.has_body && !matches!(self.request.body.can_replay(), Replay::Yes) {
             return None;
         }

@@ -10,7 +10,7 @@ use super::response::first_header;
 use crate::error::printable;
 use crate::payer::{Authorized, Claim, Declined, Delivery, Payment};
 use crate::policy::Asker;
-use crate::protocol::{Challenge, ChallengeError, Receipt};
+use crate::protocol::{Challenge, ChallengeError, NetworkNames, Receipt};
 use std::borrow::Cow;
 use url::{Host, Url};
 
@@ -45,15 +45,15 @@ impl Inner {
 }
 
 /// The terms in the headers and the body of a 402.
-pub(super) fn terms(headers: &[Header], body: &[u8]) -> Result<Challenge, ChallengeError> {
+pub(super) fn terms(headers: &[Header], body: &[u8], names: &NetworkNames) -> Result<Challenge, ChallengeError> {
     // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
     let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("payment-required"));
-    let Some((_, first)) = lines.next() else { return Challenge::parse(None, body) };
+    let Some((_, first)) = lines.next() else { return Challenge::parse_with(None, body, names) };
     let mut list = Cow::Borrowed(first.as_slice());
     for (_, line) in lines {
         list.to_mut().extend([b", ", line.as_slice()].concat());
     }
-    Challenge::parse(Some(&list), body)
+    Challenge::parse_with(Some(&list), body, names)
 }
 
 /// What the answer to a payment says of it: its head, and the server's word in the terms of a 402.

@@ -7,7 +7,8 @@ use super::node::{self, NodeUrl};
 use crate::body::ReplayLimits;
 use crate::error::{Error, Status, printable};
 use crate::ledger::{RetryRule, check_name};
-use crate::protocol::{BUILDER_CODES_MAX, is_builder_code};
+use crate::money::EvmAddress;
+use crate::protocol::{BUILDER_CODES_MAX, NetworkNames, is_builder_code};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ pub const SETTINGS: &[Setting] = &[
     row("tls_min", "1.2 or 1.3", "1.2", false, "the lowest version of TLS"),
     row("pool_idle", "number", "32", false, "idle connections kept in all"),
     row("pool_per_host", "number", "8", false, "idle connections kept for one host"),
+    row("payer", "up to one address for each family of chains, separated by spaces, empty: the first keys of the wallet", "", false, "which of the wallet's keys pay"),
+    row("v1_networks", "name=CAIP-2 pairs separated by spaces, empty: none", "", true, "what network names of x402 version 1 stand for where published clients disagree (story, educhain, skale-base-sepolia) or know none; others keep their meaning"),
     row("evm_rpc", "URL, or eip155:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for the few facts that some EVM offers need before they can be signed; none for EIP-3009"),
     row("solana_rpc", "URL, or solana:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for a blockhash or a mint where the offer and the built-in table do not tell"),
     row("rpc_timeout_ms", "milliseconds, 0: none", "10000", false, "how long a node may take for everything that one payment needs"),
@@ -104,6 +107,9 @@ pub struct Settings {
     pub tls: TlsSettings,
     pub pool_idle: usize,
     pub pool_per_host: usize,
+    pub v1_networks: NetworkNames,
+    /// At most one address a family, as a wallet writes it.
+    pub payers: Vec<String>,
     pub evm_rpc: Vec<NodeUrl>,
     pub solana_rpc: Vec<NodeUrl>,
     pub rpc_timeout: Option<Duration>,
@@ -137,6 +143,8 @@ impl Settings {
             tls: TlsSettings::default(),
             pool_idle: 0,
             pool_per_host: 0,
+            v1_networks: NetworkNames::NONE,
+            payers: Vec::new(),
             evm_rpc: Vec::new(),
             solana_rpc: Vec::new(),
             rpc_timeout: None,
@@ -182,6 +190,8 @@ impl Settings {
             "tls_min" => self.tls.min_version = entry.tls_version()?,
             "pool_idle" => self.pool_idle = entry.number(POOL_MAX)? as usize,
             "pool_per_host" => self.pool_per_host = entry.number(POOL_MAX)? as usize,
+            "payer" => self.payers = entry.payers()?,
+            "v1_networks" => self.v1_networks = entry.network_names()?,
             "evm_rpc" => self.evm_rpc = entry.nodes("eip155")?,
             "solana_rpc" => self.solana_rpc = entry.nodes("solana")?,
             "rpc_timeout_ms" => self.rpc_timeout = entry.duration()?,
@@ -324,6 +334,33 @@ impl Entry<'_> {
         })
     }
 
+    fn payers(&self) -> Result<Vec<String>, Error> {
+        let mut payers: Vec<String> = Vec::new();
+        for text in self.value.split_ascii_whitespace() {
+            let is_evm = |text: &str| text.starts_with("0x");
+            let payer = match is_evm(text) {
+                true => EvmAddress::parse(text)
+                    .map_err(|why| {
+                        Error::new(Status::Setting, format!("an address in the setting {} {why}", self.key))
+                    })?
+                    .to_string(),
+                false => text.to_string(),
+            };
+            if payers.iter().any(|other| is_evm(other) == is_evm(text)) {
+                return Err(self.bad("up to one address for each family of chains, separated by spaces"));
+            }
+            payers.push(payer);
+        }
+        Ok(payers)
+    }
+
+    fn network_names(&self) -> Result<NetworkNames, Error> {
+        NetworkNames::parse(self.value).map_err(|why| {
+            let message = format!("the setting {} cannot be used: {why}; write pairs like story=eip155:1514", self.key);
+            Error::new(Status::Setting, message)
+        })
+    }
+
     fn tls_version(&self) -> Result<TlsVersion, Error> {
         match self.value {
             "1.2" => Ok(TlsVersion::Tls12),
@@ -356,6 +393,15 @@ mod tests {
             ("user_agent", "a\r\nb", "control characters"),
             ("queue_threads", "0", "from 1 to 4096"),
             ("queue_backlog", "lots", "whole number"),
+            (
+                "payer",
+                "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+                "up to one",
+            ),
+            ("payer", "0xF39fd6e51aad88f6f4ce6ab8827279cfffb92266", "EIP-55"),
+            ("payer", "0x1234", "0x1234"),
+            ("v1_networks", "base=eip155:1", "\"base\" stands for eip155:8453"),
+            ("v1_networks", "story:eip155:1514", "story=eip155:1514"),
             ("builder_code", "App", "\"App\""),
             ("builder_code", "a,b,c,d,e,f", "up to 5"),
         ] {

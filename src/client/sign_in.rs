@@ -133,7 +133,10 @@ impl Call<'_> {
     }
 
     fn token(&self, held: &Held) -> Result<Option<Token>, String> {
-        let Some(asked) = held.challenge().ok().and_then(|challenge| challenge.sign_in()) else { return Ok(None) };
+        let Some(asked) = held.challenge(&self.settings.v1_networks).ok().and_then(|challenge| challenge.sign_in())
+        else {
+            return Ok(None);
+        };
         let asked = asked?;
         if first_header(&self.headers, SIGN_IN_HEADER_NAME).is_some() {
             return Err("the request carries a sign-in of the caller's already".into());

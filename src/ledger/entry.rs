@@ -32,14 +32,14 @@ impl Intent {
             Scope::All => String::new(),
             Scope::Purchase => self.purchase.as_ref().map_or_else(String::new, |purchase| purchase.id.clone()),
             Scope::Host => self.host.to_ascii_lowercase(),
-            Scope::Payee => format!("{}:{}", self.network, self.payee.to_ascii_lowercase()),
+            Scope::Payee => format!("{}:{}", self.network, self.network.filed_address(&self.payee)),
         }
     }
 
     /// The asset as a unit of account (CAIP-19).
     pub(super) fn unit(&self) -> String {
         let kind = if self.network.evm_chain_id().is_some() { "erc20" } else { "token" };
-        format!("{}/{kind}:{}", self.network, self.asset.to_ascii_lowercase())
+        format!("{}/{kind}:{}", self.network, self.network.filed_address(&self.asset))
     }
 }
 

@@ -40,6 +40,11 @@ impl Amount {
         self.0.to_be_bytes()
     }
 
+    /// `None` above 2^64 - 1.
+    pub fn to_u64(self) -> Option<u64> {
+        u64::try_from(self.0).ok()
+    }
+
     pub(crate) fn from_u256(units: U256) -> Amount {
         Amount(units)
     }

@@ -12,14 +12,17 @@ pub enum TransferMethod {
     Eip3009,
     /// Through the Permit2 contract.
     Permit2,
+    /// `TransferChecked` of the program that owns the mint (Solana).
+    Spl,
 }
 
 impl TransferMethod {
-    /// As offers name it (`extra.assetTransferMethod`).
+    /// As offers on EVM chains name it (`extra.assetTransferMethod`); no offer names Solana's.
     pub fn name(self) -> &'static str {
         match self {
             TransferMethod::Eip3009 => "eip3009",
             TransferMethod::Permit2 => "permit2",
+            TransferMethod::Spl => "spl",
         }
     }
 
@@ -28,6 +31,7 @@ impl TransferMethod {
         match self {
             TransferMethod::Eip3009 => "EIP-3009",
             TransferMethod::Permit2 => "Permit2",
+            TransferMethod::Spl => "SPL token",
         }
     }
 }
@@ -38,19 +42,34 @@ pub struct KnownAsset {
     /// CAIP-2.
     pub network: &'static str,
     pub symbol: &'static str,
-    /// EIP-55.
+    /// EIP-55 on EVM chains; a mint in base58 on Solana.
     pub address: &'static str,
-    /// `name` and `version` of the token's EIP-712 domain.
+    /// `name` and `version` of the token's EIP-712 domain; empty on Solana.
     pub eip712_name: &'static str,
     pub eip712_version: &'static str,
     /// One dollar is 10^decimals atomic units; at most 18.
     pub decimals: u8,
     pub method: TransferMethod,
+    /// The program that owns the mint, in base58; empty elsewhere than on Solana.
+    pub token_program: &'static str,
 }
 
 /// The known asset at `address` on `network`. EVM addresses are compared without regard to case.
 pub fn known_asset(network: &Network, address: &str) -> Option<&'static KnownAsset> {
-    KNOWN_ASSETS.iter().find(|asset| asset.network == network.as_str() && asset.address.eq_ignore_ascii_case(address))
+    KNOWN_ASSETS
+        .iter()
+        .find(|asset| asset.network == network.as_str() && network.is_same_address(asset.address, address))
+}
+
+/// The known asset at `address` on another network of the same family than `network`, if it is known there and not
+/// here: whoever offers it here may mean it there.
+pub fn known_elsewhere(network: &Network, address: &str) -> Option<&'static KnownAsset> {
+    let family =
+        |asset: &&KnownAsset| asset.network.split_once(':').is_some_and(|(name, _)| name == network.namespace());
+    if known_asset(network, address).is_some() {
+        return None;
+    }
+    KNOWN_ASSETS.iter().filter(family).find(|asset| network.is_same_address(asset.address, address))
 }
 
 /// The whole table.
@@ -66,13 +85,38 @@ const fn row(
     decimals: u8,
     method: TransferMethod,
 ) -> KnownAsset {
-    KnownAsset { network, symbol, address, eip712_name: eip712.0, eip712_version: eip712.1, decimals, method }
+    KnownAsset {
+        network,
+        symbol,
+        address,
+        eip712_name: eip712.0,
+        eip712_version: eip712.1,
+        decimals,
+        method,
+        token_program: "",
+    }
 }
+
+const fn spl(
+    network: &'static str,
+    symbol: &'static str,
+    address: &'static str,
+    decimals: u8,
+    token_program: &'static str,
+) -> KnownAsset {
+    KnownAsset { token_program, ..row(network, symbol, address, ("", ""), decimals, TransferMethod::Spl) }
+}
+
+const SOLANA: &str = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
+const SOLANA_DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+const SOLANA_TESTNET: &str = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z";
+const TOKEN: &str = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA";
+const TOKEN_2022: &str = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb";
 
 use TransferMethod::{Eip3009, Permit2};
 
 #[rustfmt::skip]
-static KNOWN_ASSETS: [KnownAsset; 31] = [
+static KNOWN_ASSETS: [KnownAsset; 42] = [
     row("eip155:8453", "USDC", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", ("USD Coin", "2"), 6, Eip3009),
     row("eip155:84532", "USDC", "0x036CbD53842c5426634e7929541eC2318f3dCF7e", ("USDC", "2"), 6, Eip3009),
     row("eip155:1", "USDC", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", ("USD Coin", "2"), 6, Eip3009),
@@ -104,12 +148,23 @@ static KNOWN_ASSETS: [KnownAsset; 31] = [
     row("eip155:10143", "USDC", "0x534b2f3A21130d7a60830c2Df862319e593943A3", ("USDC", "2"), 6, Eip3009),
     row("eip155:5042", "USDC", "0x3600000000000000000000000000000000000000", ("USDC", "2"), 6, Eip3009),
     row("eip155:5042002", "USDC", "0x3600000000000000000000000000000000000000", ("USDC", "2"), 6, Eip3009),
+    spl(SOLANA, "USDC", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", 6, TOKEN),
+    spl(SOLANA, "USDT", "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB", 6, TOKEN),
+    spl(SOLANA, "USDG", "2u1tszSeqZ3qBWF3uNGPFc8TzMk2tdiwknnRMWGWjGWH", 6, TOKEN_2022),
+    spl(SOLANA, "PYUSD", "2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo", 6, TOKEN_2022),
+    spl(SOLANA, "CASH", "CASHx9KJUStyftLFWGvEVf59SGeG9sh5FfcnZMVPCASH", 6, TOKEN_2022),
+    spl(SOLANA_DEVNET, "USDC", "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", 6, TOKEN),
+    spl(SOLANA_DEVNET, "USDG", "4F6PM96JJxngmHnZLBh9n58RH4aTVNWvDs2nuwrT5BP7", 6, TOKEN_2022),
+    spl(SOLANA_DEVNET, "PYUSD", "CXk2AMBfi3TwaEL2468s6zP8xq9NxTXjp9gjMgzeUynM", 6, TOKEN_2022),
+    spl(SOLANA_TESTNET, "USDC", "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", 6, TOKEN),
+    spl(SOLANA_TESTNET, "USDG", "4F6PM96JJxngmHnZLBh9n58RH4aTVNWvDs2nuwrT5BP7", 6, TOKEN_2022),
+    spl(SOLANA_TESTNET, "PYUSD", "CXk2AMBfi3TwaEL2468s6zP8xq9NxTXjp9gjMgzeUynM", 6, TOKEN_2022),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::EvmAddress;
+    use crate::money::{EvmAddress, SolanaAddress};
     use std::collections::HashSet;
 
     #[test]
@@ -117,11 +172,32 @@ mod tests {
         let mut seen = HashSet::new();
         for asset in known_assets() {
             let network = Network::parse(asset.network).unwrap();
-            assert!(network.evm_chain_id().is_some());
-            assert_eq!(EvmAddress::parse(asset.address).unwrap().to_string(), asset.address, "checksum");
-            assert!(asset.decimals <= 18 && !asset.eip712_name.is_empty() && !asset.eip712_version.is_empty());
+            assert!(asset.decimals <= 18);
             assert!(seen.insert((asset.network, asset.address)), "{} twice", asset.address);
-            assert_eq!(known_asset(&network, &asset.address.to_lowercase()), Some(asset));
+            assert_eq!(known_asset(&network, asset.address), Some(asset));
+            let domain = (asset.eip712_name.is_empty(), asset.eip712_version.is_empty());
+            if network.evm_chain_id().is_some() {
+                assert_eq!(EvmAddress::parse(asset.address).unwrap().to_string(), asset.address, "checksum");
+                assert_eq!((domain, asset.token_program), ((false, false), ""));
+                assert_eq!(known_asset(&network, &asset.address.to_lowercase()), Some(asset));
+            } else {
+                assert_eq!((network.namespace(), domain, asset.method), ("solana", (true, true), TransferMethod::Spl));
+                assert_eq!(SolanaAddress::parse(asset.address).unwrap().to_string(), asset.address);
+                assert!(SolanaAddress::parse(asset.token_program).is_ok());
+                // The case of base58 is part of the value.
+                assert_eq!(known_asset(&network, &asset.address.to_lowercase()), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mint_of_another_cluster_is_told_from_an_unlisted_one() {
+        let devnet = Network::parse(SOLANA_DEVNET).unwrap();
+        let mainnet_usdc = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
+        assert_eq!(known_elsewhere(&devnet, mainnet_usdc).unwrap().network, SOLANA);
+        let wrapped_sol = "So11111111111111111111111111111111111111112";
+        for other in ["4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", wrapped_sol] {
+            assert_eq!(known_elsewhere(&devnet, other), None);
         }
     }
 

@@ -45,7 +45,7 @@ impl Price {
         match self {
             Price::Usd(_) => false,
             Price::Asset { network: own_network, asset: own_asset, .. } => {
-                own_network == network && own_asset.eq_ignore_ascii_case(asset)
+                own_network == network && network.is_same_address(own_asset, asset)
             }
         }
     }

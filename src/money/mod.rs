@@ -10,10 +10,12 @@ mod asset;
 mod budget;
 mod network;
 mod price;
+mod solana;
 
 pub use address::{AddressError, EvmAddress};
 pub use amount::Amount;
-pub use asset::{KnownAsset, TransferMethod, known_asset, known_assets};
+pub use asset::{KnownAsset, TransferMethod, known_asset, known_assets, known_elsewhere};
 pub use budget::{Budget, Scope};
 pub use network::Network;
 pub use price::{Price, Usd};
+pub use solana::SolanaAddress;

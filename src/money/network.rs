@@ -51,6 +51,17 @@ impl Network {
         self.0.strip_prefix("eip155:").and_then(chain_id)
     }
 
+    /// Whether two texts name the same account or asset here. The digits of an EVM address have either case; in base58
+    /// the case is part of the value.
+    pub fn is_same_address(&self, one: &str, other: &str) -> bool {
+        if self.namespace() == "eip155" { one.eq_ignore_ascii_case(other) } else { one == other }
+    }
+
+    /// The one spelling under which an account or asset of this network is filed.
+    pub fn filed_address(&self, text: &str) -> String {
+        if self.namespace() == "eip155" { text.to_ascii_lowercase() } else { text.to_string() }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -80,6 +91,13 @@ mod tests {
         let solana = Network::parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp").unwrap();
         assert_eq!((solana.namespace(), solana.evm_chain_id()), ("solana", None));
         assert_eq!(Network::parse("eip155:9007199254740991").unwrap().evm_chain_id(), Some(EVM_CHAIN_ID_MAX));
+    }
+
+    #[test]
+    fn the_case_of_an_address_counts_where_it_is_part_of_the_value() {
+        let (base, solana) = (Network::parse("eip155:8453").unwrap(), Network::parse("solana:x").unwrap());
+        assert!(base.is_same_address("0xAb", "0xaB") && !solana.is_same_address("Ab", "aB"));
+        assert_eq!((base.filed_address("0xAb"), solana.filed_address("Ab")), ("0xab".into(), "Ab".into()));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Claim {
     pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
         match self {
             Claim::Reserved(reserved) => reserved.authorize(wallet),
-            Claim::Standing(standing) => standing.authorize(wallet),
+            Claim::Standing(standing) => standing.authorize(),
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::error::{Error, Money, Retry};
 use crate::ledger::{self, Recipe, Reservation, TurnedDown};
 use crate::protocol::Receipt;
 
-/// Refusals that precede settlement (x402, error codes of the schemes on EVM chains). Not here, because they may
-/// follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
+/// Refusals that precede settlement (x402, error codes of the schemes on EVM chains and on Solana). Not here, because
+/// they may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
 /// simulation, `validAfter` (it passes by itself), an allowance that is missing (the payer grants it, or this payment
 /// used it up), and every code that is unknown.
-const REFUSALS_BEFORE_SETTLEMENT: [&str; 24] = [
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 31] = [
     "invalid_exact_evm_scheme",
     "invalid_exact_evm_network_mismatch",
     "invalid_exact_evm_missing_eip712_domain",
@@ -36,6 +36,13 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 24] = [
     "invalid_upto_evm_scheme",
     "invalid_upto_evm_network_mismatch",
     "upto_facilitator_mismatch",
+    "fee_payer_not_managed_by_facilitator",
+    "invalid_exact_svm_payload_missing_fee_payer",
+    "invalid_exact_svm_payload_transaction_could_not_be_decoded",
+    "invalid_exact_svm_payload_no_transfer_instruction",
+    "invalid_exact_svm_payload_mint_mismatch",
+    "invalid_exact_svm_payload_recipient_mismatch",
+    "invalid_exact_svm_payload_amount_mismatch",
     "asset_not_deployed_contract",
     "extension_echo_mismatch",
     // What official servers say when the payment answers none of their offers: it is not even verified.
@@ -154,8 +161,10 @@ mod tests {
         assert_eq!(turned_down(500, None, listed), TurnedDown::No);
         assert_eq!(turned_down(402, None, None), TurnedDown::Unproven);
         assert_eq!(turned_down(402, Some(&Err("torn".into())), listed), TurnedDown::Unproven);
+        let of_solana = ["transaction_simulation_failed", "duplicate_settlement", "transaction_failed"];
         let open = ["invalid_exact_evm_nonce_already_used", "settlement_pending", "permit2_allowance_required"];
-        for other in open.into_iter().chain(["permit2_not_yet_valid", "invalid_exact_evm_signature "]) {
+        let others = ["permit2_not_yet_valid", "invalid_exact_evm_signature "];
+        for other in open.into_iter().chain(of_solana).chain(others) {
             assert_eq!(turned_down(402, None, Some(other)), TurnedDown::Unproven, "{other}");
         }
     }

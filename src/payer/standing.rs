@@ -18,6 +18,8 @@ pub struct Standing {
     payable: Payable,
     recipe: Recipe,
     reservation: Reservation,
+    /// Led by the key that signed.
+    wallet: Wallet,
     deadline: Deadline,
     believes: bool,
 }
@@ -57,19 +59,22 @@ impl Standing {
             let reason = format!("the ledger's entry {entry} cannot be presented again: {why}");
             Declined::stands(Stood { reason, entry, at_risk: None })
         };
-        let challenge =
-            Challenge::parse(None, recipe.terms.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+        let challenge = Challenge::recorded(&recipe.terms).map_err(|error| unreadable(error.to_string()))?;
         let offer = challenge.offers.first().ok_or_else(|| unreadable("its terms hold no offer".into()))?;
         if !asked.offers.iter().any(|asked| answers(offer, asked)) {
             let reason = changed(offer, asked, entry, &recipe);
             return Err(Declined::at_risk(offer, entry, reason));
         }
-        let payable = scheme::payable(offer, means.wallet).map_err(&unreadable)?;
+        // Whichever key pays by default now: another one's signature would be another payment.
+        let wallet = means.wallet.led_by(&recipe.payer).ok_or_else(|| {
+            unreadable(format!("it is signed by {}, whose key the wallet does not hold", recipe.payer))
+        })?;
+        let payable = scheme::payable(offer, &wallet).map_err(&unreadable)?;
         if payable.payer != recipe.payer {
-            return Err(unreadable(format!("it is signed by {}, whose key the wallet does not hold", recipe.payer)));
+            return Err(unreadable(format!("it is signed by {}, whose key is of another family", recipe.payer)));
         }
         let believes = means.policy.believes_receipts(&offer.scheme);
-        Ok(Standing { challenge, payable, recipe, reservation, deadline: means.deadline, believes })
+        Ok(Standing { challenge, payable, recipe, reservation, wallet, deadline: means.deadline, believes })
     }
 
     pub fn offer(&self) -> &Offer {
@@ -83,8 +88,8 @@ impl Standing {
     }
 
     /// Makes the same signature again.
-    pub fn authorize(mut self, wallet: &Wallet) -> Result<Authorized, Declined> {
-        match sign(&self.challenge, self.offer(), &self.payable, wallet, &self.recipe, self.deadline) {
+    pub fn authorize(mut self) -> Result<Authorized, Declined> {
+        match sign(&self.challenge, self.offer(), &self.payable, &self.wallet, &self.recipe, self.deadline) {
             Ok(credential) => {
                 let payment = Payment::authorized(self.offer(), &self.payable, &[]);
                 let payment = payment.of_entry(self.reservation.entry());
@@ -106,8 +111,8 @@ fn answers(signed: &Offer, asked: &Offer) -> bool {
 /// The same payee, in the same asset, by the same scheme.
 fn pays_the_same(signed: &Offer, asked: &Offer) -> bool {
     (&signed.scheme, &signed.network) == (&asked.scheme, &asked.network)
-        && signed.asset.eq_ignore_ascii_case(&asked.asset)
-        && signed.payee.eq_ignore_ascii_case(&asked.payee)
+        && signed.network.is_same_address(&signed.asset, &asked.asset)
+        && signed.network.is_same_address(&signed.payee, &asked.payee)
 }
 
 fn changed(signed: &Offer, asked: &Challenge, entry: u64, recipe: &Recipe) -> String {

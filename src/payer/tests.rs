@@ -401,7 +401,7 @@ fn a_repeat_after_a_lost_answer_carries_the_same_bytes_whatever_the_nonce_source
     assert_eq!(first.send().lost(&lost).money(), Money::Unknown);
 
     let claim = standing(&terms, &asker(), identity, &bench.means()).ok().unwrap().expect("it stands");
-    let again = claim.authorize(&bench.wallet).ok().unwrap();
+    let again = claim.authorize().ok().unwrap();
     assert!(!again.is_first() && again.header().1 == bytes);
     let unsent = again.never_sent();
     assert_eq!((unsent.money(), unsent.retry()), (Money::Unknown, Retry::SameBytes));
@@ -410,4 +410,35 @@ fn a_repeat_after_a_lost_answer_carries_the_same_bytes_whatever_the_nonce_source
     let declined = standing(&dearer, &asker(), identity, &bench.means()).err().unwrap().payment();
     assert!(declined.refusal().contains("other terms"), "{}", declined.refusal());
     assert_eq!((declined.money(), declined.amount()), (Money::Unknown, "10000"));
+}
+
+#[test]
+fn a_standing_signature_is_made_again_by_the_key_that_made_it() {
+    const OTHER_KEY: &str = "0x0000000000000000000000000000000000000000000000000000000000000001";
+    let mut bench = Bench::new("0.02 USD", 64);
+    let purchase = Purchase { id: "order-17".into(), named: true };
+    let identity = Identity { purchase: Some(&purchase), rule: RetryRule::Proven };
+    let terms = challenge(json!([usdc("10000")]));
+    let quoted = quote(terms.clone(), &asker(), identity, &bench.means()).ok().unwrap();
+    let first = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
+    let bytes = first.header().1.to_string();
+    let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
+    first.send().lost(&lost);
+
+    let mut wallet = Wallet::new();
+    wallet.add_evm_key(OTHER_KEY).unwrap();
+    bench.wallet = wallet.clone();
+    let refused = standing(&terms, &asker(), identity, &bench.means()).err().unwrap().payment();
+    assert!(refused.refusal().contains("whose key the wallet does not hold"), "{}", refused.refusal());
+    assert_eq!((refused.money(), bench.free_units()), (Money::Unknown, 10_000));
+
+    wallet.add_evm_key(KEY).unwrap();
+    bench.wallet = wallet;
+    // By the first look at the ledger, and by the one under its lock.
+    let stands = standing(&terms, &asker(), identity, &bench.means()).ok().unwrap().expect("it stands");
+    assert!(stands.authorize().ok().unwrap().header().1 == bytes);
+    let quoted = quote(terms, &asker(), identity, &bench.means()).ok().unwrap();
+    let again = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
+    assert!(!again.is_first() && again.header().1 == bytes);
+    assert_eq!(bench.free_units(), 10_000);
 }

@@ -130,7 +130,7 @@ impl Policy {
         for limit in &self.max_per_payment {
             if let Price::Asset { network, asset, amount } = limit
                 && *network == offer.network
-                && asset.eq_ignore_ascii_case(&offer.asset)
+                && offer.network.is_same_address(asset, &offer.asset)
             {
                 return if offer.amount <= *amount {
                     self.check_countable(offer)

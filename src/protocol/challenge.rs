@@ -6,6 +6,7 @@
 
 use super::limits::{CHALLENGE_BODY_BYTES_MAX, CHALLENGE_HEADER_BYTES_MAX};
 use super::wire::{self, Fault};
+use super::x402::names::{self, NetworkNames};
 use super::{Version, x402};
 use crate::money::{Amount, Network};
 use serde_json::value::RawValue;
@@ -14,6 +15,7 @@ use std::fmt;
 
 const HEADER_PLACE: &str = "PAYMENT-REQUIRED header";
 const BODY_PLACE: &str = "body of the 402";
+const RECORD_PLACE: &str = "record of the terms";
 
 /// One way to pay, well-formed; whether anyone here can pay it is another question.
 #[derive(Clone, Debug)]
@@ -89,13 +91,22 @@ impl Challenge {
     /// Reads the `PAYMENT-REQUIRED` header if it is present and not empty, else the body (x402 v1, and v2 as
     /// some servers send it). A version 1 object in the header is read as version 1.
     pub fn parse(payment_required: Option<&[u8]>, body: &[u8]) -> Result<Challenge, ChallengeError> {
+        Challenge::parse_with(payment_required, body, &NetworkNames::NONE)
+    }
+
+    /// As [`Challenge::parse`], where the caller says what some network names of version 1 mean.
+    pub fn parse_with(
+        payment_required: Option<&[u8]>,
+        body: &[u8],
+        names: &NetworkNames,
+    ) -> Result<Challenge, ChallengeError> {
         let at =
             |place| move |fault: Fault| ChallengeError::Malformed { place, field: fault.field, reason: fault.reason };
         let header = payment_required.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty());
         if let Some(value) = header {
             let json = wire::decode_header(value, CHALLENGE_HEADER_BYTES_MAX).map_err(at(HEADER_PLACE))?;
             let document = wire::read_object(&json).map_err(at(HEADER_PLACE))?;
-            return x402::read_challenge(document.root()).map_err(at(HEADER_PLACE));
+            return x402::read_challenge(document.root(), names).map_err(at(HEADER_PLACE));
         }
         let body = body.trim_ascii();
         if !body.starts_with(b"{") {
@@ -105,12 +116,12 @@ impl Challenge {
         if !x402::is_challenge(document.root()).map_err(at(BODY_PLACE))? {
             return Err(ChallengeError::Absent);
         }
-        x402::read_challenge(document.root()).map_err(at(BODY_PLACE))
+        x402::read_challenge(document.root(), names).map_err(at(BODY_PLACE))
     }
 }
 
 impl Challenge {
-    /// A challenge with `offer` alone, as JSON: what its payment is made from, byte for byte. Parsing it as a body
+    /// A challenge with `offer` alone, as JSON: what its payment is made from, byte for byte. [`Challenge::recorded`]
     /// gives an offer that is answered by the same bytes.
     pub fn terms_of(&self, offer: &Offer) -> String {
         self.terms_with(&[offer], self.extensions.as_deref())
@@ -124,6 +135,16 @@ impl Challenge {
         self.terms_with(&offers, extensions.as_deref())
     }
 
+    /// Reads what [`Challenge::terms_of`] or [`Challenge::lasting_terms`] wrote. Network names mean what they meant when
+    /// it was written; only our own records are believed that, never a server.
+    pub fn recorded(terms: &str) -> Result<Challenge, ChallengeError> {
+        let at =
+            |fault: Fault| ChallengeError::Malformed { place: RECORD_PLACE, field: fault.field, reason: fault.reason };
+        let document = body_text(terms.as_bytes()).and_then(wire::read_object).map_err(at)?;
+        let names = NetworkNames::recorded(document.root()).map_err(at)?;
+        x402::read_challenge(document.root(), &names).map_err(at)
+    }
+
     fn terms_with(&self, offers: &[&Offer], extensions: Option<&RawValue>) -> String {
         let echoed = [("resource", self.resource.as_deref()), ("extensions", extensions)];
         let version = if self.version == Version::V1 { 1 } else { 2 };
@@ -133,6 +154,12 @@ impl Challenge {
             if let Some(raw) = raw {
                 json.extend([",\"", name, "\":", raw.get()]);
             }
+        }
+        if self.version == Version::V1
+            && let Some(own) =
+                names::recorded_member(offers.iter().map(|offer| (offer.network_text.as_str(), &offer.network)))
+        {
+            json.extend([",\"", names::RECORDED_MEMBER, "\":", own.as_str()]);
         }
         json.push('}');
         json

@@ -21,6 +21,7 @@ pub use limits::CHALLENGE_BODY_BYTES_MAX;
 pub use receipt::{Receipt, ReceiptError};
 pub use x402::extensions::builder_code::{BUILDER_CODES_MAX, is_builder_code};
 pub use x402::extensions::sign_in::{SIGN_IN_HEADER_NAME, SignIn, SignInChain, SignInKind};
+pub use x402::names::NetworkNames;
 
 /// Request headers that carry a payment, in lower case.
 pub const PAYMENT_HEADER_NAMES: [&str; 2] = ["payment-signature", "x-payment"];

@@ -191,6 +191,54 @@ fn version_1_names_stand_for_one_chain_or_none() {
 }
 
 #[test]
+fn a_name_means_what_the_caller_says_only_where_nobody_else_does() {
+    let names = NetworkNames::parse(" story=eip155:1514  my-chain=eip155:7 ").unwrap();
+    let body = |network: &str| {
+        let offer = OFFER.replace("eip155:84532", network).replace("amount", "maxAmountRequired");
+        format!(r#"{{"x402Version":1,"accepts":[{offer}],"networks":{{"educhain":"eip155:1"}}}}"#)
+    };
+    for (name, chain_id) in [("story", 1514), ("my-chain", 7), ("base", 8453)] {
+        let challenge = Challenge::parse_with(None, body(name).as_bytes(), &names).unwrap();
+        let offer = &challenge.offers[0];
+        assert_eq!((offer.network.evm_chain_id(), offer.network_text.as_str()), (Some(chain_id), name));
+        // What is on record stays readable, and the same, without the setting.
+        for recorded in [challenge.terms_of(offer), challenge.lasting_terms()] {
+            let again = Challenge::recorded(&recorded).unwrap();
+            assert_eq!((&again.offers[0].network, &again.offers[0].raw), (&offer.network, &offer.raw), "{recorded}");
+            assert_eq!(recorded.contains("networks"), name != "base", "{recorded}");
+        }
+    }
+    // A server says nothing about names.
+    let challenge = Challenge::parse_with(None, body("educhain").as_bytes(), &names).unwrap();
+    assert!(challenge.malformed[0].reason.contains("set v1_networks"), "{}", challenge.malformed[0]);
+    assert!(challenge.offers.is_empty());
+    // Version 2 knows no names.
+    let v2 = challenge_of(&OFFER.replace("eip155:84532", "story"));
+    assert!(Challenge::parse_with(None, v2.as_bytes(), &names).unwrap().offers.is_empty());
+    assert_eq!(NetworkNames::parse(" "), Ok(NetworkNames::NONE));
+}
+
+#[test]
+fn a_bad_meaning_of_a_name_is_refused() {
+    let long = format!("{}=eip155:1", "n".repeat(NAME_BYTES_MAX + 1));
+    for (pairs, part) in [
+        ("base=eip155:1514", "\"base\" stands for eip155:8453 everywhere"),
+        ("base=eip155:8453", "no other meaning"),
+        ("story", "no pair"),
+        ("story=", "the network of \"story\" is \"\""),
+        ("story=1514", "CAIP-2"),
+        ("story=eip155:0x5ea", "decimal"),
+        ("=eip155:1", "no name"),
+        ("eip155:1=eip155:2", "no name"),
+        (long.as_str(), "no name"),
+        ("story=eip155:1514 story=eip155:1514", "given twice"),
+    ] {
+        let error = NetworkNames::parse(pairs).unwrap_err();
+        assert!(error.contains(part), "{pairs}: {error}");
+    }
+}
+
+#[test]
 fn version_1_takes_its_description_and_url_from_the_offer() {
     let body = json!({"x402Version": 1, "error": "pay", "accepts": [{
         "scheme": "exact", "network": "base", "maxAmountRequired": "5", "resource": "https://a/b", "description": "d",

@@ -8,6 +8,7 @@ pub mod attested;
 pub mod evm;
 mod facts;
 mod sign_in;
+pub mod solana;
 
 use crate::error::{Error, Status};
 use crate::money::TransferMethod;
@@ -37,7 +38,7 @@ pub struct Supported {
 
 /// Every way to pay that is known here.
 pub fn supported() -> Vec<Supported> {
-    evm::supported().collect()
+    evm::supported().chain(solana::supported()).collect()
 }
 
 /// An offer that can be signed with the wallet at hand.
@@ -88,6 +89,7 @@ pub struct Authorization {
 pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
     match offer.network.namespace() {
         "eip155" => evm::payable(offer, wallet),
+        "solana" => solana::payable(offer, wallet),
         family => Err(format!("network is {}, and nothing here can sign for the family {family}", offer.network)),
     }
 }
@@ -105,6 +107,7 @@ pub fn approval(offer: &Offer, payable: &Payable) -> Option<evm::Approval> {
 pub fn needs(offer: &Offer, payable: &Payable, extensions: Option<&RawValue>, unlimited_approval: bool) -> Vec<Need> {
     match offer.network.namespace() {
         "eip155" => evm::needs(offer, payable, extensions, unlimited_approval),
+        "solana" => solana::needs(offer),
         _ => Vec::new(),
     }
 }
@@ -119,13 +122,17 @@ pub fn authorize(
 ) -> Result<Authorization, Error> {
     match offer.network.namespace() {
         "eip155" => evm::authorize(offer, payable, wallet, ingredients),
+        "solana" => solana::authorize(offer, payable, wallet, ingredients),
         _ => Err(cannot_sign(&format!("network is {}, which has no signer", offer.network))),
     }
 }
 
 /// Until when a signature of `offer` made at `now_s` is valid, in seconds since 1970: what [`authorize`] will sign.
 pub fn valid_before_s(offer: &Offer, now_s: u64) -> u64 {
-    now_s.saturating_add(offer.max_timeout_s.min(VALIDITY_S_MAX))
+    match offer.network.namespace() {
+        "solana" => solana::valid_before_s(offer, now_s),
+        _ => now_s.saturating_add(offer.max_timeout_s.min(VALIDITY_S_MAX)),
+    }
 }
 
 fn cannot_sign(reason: &str) -> Error {

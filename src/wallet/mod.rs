@@ -123,6 +123,19 @@ impl Wallet {
         &self.solana
     }
 
+    /// The same keys, that of `address` first in its family: the first pays. `address` is written as
+    /// [`Wallet::address`] writes it; `None` if no key has it.
+    pub fn led_by(&self, address: &str) -> Option<Wallet> {
+        let mut led = self.clone();
+        if let Some(at) = led.evm.iter().position(|key| key.address() == address) {
+            led.evm[..=at].rotate_right(1);
+        } else {
+            let at = led.solana.iter().position(|key| key.address() == address)?;
+            led.solana[..=at].rotate_right(1);
+        }
+        Some(led)
+    }
+
     /// The address of the key at `index` of a CAIP-2 namespace `eip155` or `solana`.
     pub fn address(&self, family: &str, index: usize) -> Option<&str> {
         match family {

@@ -211,3 +211,27 @@ fn debug_shows_addresses_and_no_secret() {
     assert_eq!(wallet.address("solana", 0), Some(solana_key().address()));
     assert_eq!(wallet.address("solana", 1), None);
 }
+
+#[test]
+fn the_key_that_is_named_comes_first_and_the_others_keep_their_order() {
+    let mut wallet = Wallet::new();
+    let phrase = "test test test test test test test test test test test junk";
+    for index in 0..3 {
+        wallet.add_evm_mnemonic(phrase, "", Some(&format!("m/44'/60'/0'/0/{index}"))).unwrap();
+        wallet.add_solana_mnemonic(phrase, "", Some(&format!("m/44'/501'/{index}'/0'"))).unwrap();
+    }
+    let order = |wallet: &Wallet, family: &str| -> Vec<String> {
+        (0..4).map_while(|index| wallet.address(family, index).map(str::to_string)).collect()
+    };
+    let (evm, solana) = (order(&wallet, "eip155"), order(&wallet, "solana"));
+    for (picked, wanted) in [(0, [0, 1, 2]), (1, [1, 0, 2]), (2, [2, 0, 1])] {
+        let led = wallet.led_by(&evm[picked]).unwrap();
+        assert_eq!(order(&led, "eip155"), wanted.map(|at| evm[at].clone()));
+        assert_eq!(order(&led, "solana"), solana);
+        let both = led.led_by(&solana[picked]).unwrap();
+        assert_eq!(order(&both, "solana"), wanted.map(|at| solana[at].clone()));
+        assert_eq!(order(&both, "eip155"), wanted.map(|at| evm[at].clone()));
+    }
+    assert!(wallet.led_by("0x209693Bc6afc0C5328bA36FaF03C514EF312287C").is_none());
+    assert!(Wallet::new().led_by(&evm[0]).is_none());
+}

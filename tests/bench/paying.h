@@ -10,7 +10,10 @@ static void check(x402_status status, x402_error *error)
     if (status != X402_OK) die("%s: %s", x402_status_name(status), x402_error_message(error));
 }
 
-/* With a wallet and the default policy. */
+/* The key pair of the seed 01 02 ... 20. */
+#define TEST_SOLANA_KEY "2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd"
+
+/* With a wallet of both families and the default policy. */
 static x402_client *client_new(void)
 {
     x402_error *error = NULL;
@@ -19,6 +22,7 @@ static x402_client *client_new(void)
     x402_client *client;
     check(x402_wallet_new(&wallet, &error), error);
     check(x402_wallet_add_evm_key(wallet, TEST_KEY, &error), error);
+    check(x402_wallet_add_solana_key(wallet, TEST_SOLANA_KEY, &error), error);
     check(x402_config_new(&config, &error), error);
     check(x402_config_wallet(config, wallet, &error), error);
     check(x402_client_new(config, &client, &error), error);

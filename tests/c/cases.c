@@ -142,6 +142,10 @@ static x402_status set_config(x402_config *config, x402_wallet *wallet, x402_pol
     if (list)
         for (entry = list->first; entry; entry = entry->next)
             TRY(x402_wallet_add_evm_key(wallet, entry->text, error));
+    list = json_get(client, "solana_keys");
+    if (list)
+        for (entry = list->first; entry; entry = entry->next)
+            TRY(x402_wallet_add_solana_key(wallet, entry->text, error));
     TRY(x402_config_wallet(config, wallet, error));
     if (json_get(client, "policy")) {
         TRY(set_policy(policy, json_get(client, "policy"), answer, error));

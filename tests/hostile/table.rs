@@ -91,6 +91,7 @@ pub const ROWS: &[Row] = &[
     row("S2", "asks 2^256 - 1 of another token on another network", nothing(REFUSED, &["max_per_payment allows 1.00 USD"]), Case("hostile-sky-high-amount-of-another-token")),
     row("S2", "asks more dollars than can be counted of a client without a limit in dollars", nothing(REFUSED, &["all budget of 10.00 USD"]), Case("hostile-amount-beyond-dollars")),
     row("S2", "asks 2^256, which no balance holds", nothing(REFUSED, &["amount"]), Case("challenge-amount-overflow")),
+    row("S2", "asks more of a Solana token than its 64 bits count", nothing(REFUSED, &["amount is 18446744073709551617"]), Case("hostile-solana-amount")),
     row("S2", "asks a negative amount", nothing(REFUSED, &["amount"]), Case("challenge-amount-negative")),
     row("S2", "asks an amount with a leading zero", nothing(REFUSED, &["amount"]), Case("challenge-amount-leading-zero")),
     row("S2", "asks a fraction of an atomic unit", nothing(REFUSED, &["amount"]), Case("challenge-amount-fraction")),
@@ -112,6 +113,7 @@ pub const ROWS: &[Row] = &[
     row("S6", "asks for a token that nobody knows", nothing(REFUSED, &["not a known dollar asset"]), Case("policy-unknown-asset")),
     row("S6", "lets a token pose as USDC", nothing(REFUSED, &["is not among those allowed"]), Case("hostile-fake-usdc")),
     row("S6", "names the USDC contract of another network", nothing(REFUSED, &["not a known dollar asset"]), Case("hostile-usdc-of-another-network")),
+    row("S6", "offers the mint of real dollars as a token of a test network", nothing(REFUSED, &["asset is USDC of solana:5eykt4"]), Case("hostile-solana-other-cluster")),
     row("S6", "gives a known token another name to sign", nothing(REFUSED, &["extra.name", "signs with \"USDC\""]), Case("policy-known-asset-other-name")),
     row("S6", "claims 18 decimals to make five dollars look small", nothing(REFUSED, &["asks 5.00 USD"]), Case("hostile-wrong-decimals")),
     row("S6", "claims 18 decimals to slip under the budget", cents(1, 1, PAID_THEN_REFUSED, &["asks 0.01 USD", "all budget of 0.01 USD"]), Case("hostile-wrong-decimals-of-a-small-price")),
@@ -120,6 +122,7 @@ pub const ROWS: &[Row] = &[
     row("S7", "offers to sponsor an approval: what is signed, byte by byte", cents(1, 0, UNKNOWN, &["authorization"]), Here(in_process::one_transfer_and_no_approval)),
     row("S7", "wants a Permit2 allowance for a spender of its own, and gets one permit for x402's", cents(1, 1, PAID, &[]), Case("hostile-permit2-offer")),
     row("S7", "wants an approval without limit that the caller did not consent to", nothing(REFUSED, &["approval \"unlimited\""]), Case("permit2-unlimited-refused")),
+    row("S7", "names the payer as the one who pays the fee", nothing(REFUSED, &["extra.feePayer"]), Case("hostile-solana-payer-pays-the-fee")),
     row("S7", "wants a method of transfer that nobody here signs", nothing(REFUSED, &["assetTransferMethod"]), Case("challenge-method-unknown")),
 
     row("S8", "asks for a ceiling above the limit, to take what it likes", nothing(REFUSED, &["max_per_payment"]), Case("hostile-upto-ceiling")),

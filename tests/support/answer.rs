@@ -5,6 +5,7 @@
 use super::chat;
 use super::connection::Head;
 use super::scenario::{Answer, Close, Coding, Content, Early, Framing, pattern};
+use super::solana;
 use super::terms::Challenge;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -117,6 +118,7 @@ fn content(answer: &Answer, facts: &Facts<'_>) -> (Vec<u8>, &'static str) {
         Content::Pattern(length) => (pattern(*length), "application/octet-stream"),
         Content::Echo => (facts.body.clone(), "application/octet-stream"),
         Content::Chat => chat::answer(&facts.body),
+        Content::SolanaNode => (solana::node_answer(&facts.body), JSON),
         Content::Count => (json!({"length": facts.body_bytes}).to_string().into_bytes(), JSON),
         Content::Hash => {
             let seen = json!({"sha256": facts.body_sha256, "length": facts.body_bytes,

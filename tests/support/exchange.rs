@@ -68,7 +68,7 @@ pub fn serve(shared: &Shared, origin: &str, connection_id: u64, connection: &mut
             let mut reading = Reading {
                 body,
                 hash: (shared.hash_bodies || matches!(plan.answer.body, Content::Hash)).then(Sha256::new),
-                kept: matches!(plan.answer.body, Content::Echo | Content::Chat).then(Vec::new),
+                kept: matches!(plan.answer.body, Content::Echo | Content::Chat | Content::SolanaNode).then(Vec::new),
             };
             let exchange = Exchange { shared, number, releases, plan: &plan, head, headers: &headers };
             let next = exchange.run(connection, &mut reading).unwrap_or(Next::Drop);

@@ -18,6 +18,7 @@ pub mod permit2;
 pub mod proxy;
 pub mod scenario;
 pub mod server;
+pub mod solana;
 pub mod state;
 pub mod stream;
 pub mod terms;

@@ -5,6 +5,7 @@
 
 use super::eip712::{Domain, Transfer, digest, keccak, signer};
 use super::permit2;
+use super::solana;
 use super::terms::Challenge;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -36,6 +37,9 @@ pub fn verify(version: u8, header: &[u8], challenge: &Challenge, now_s: u64) -> 
         return Err("invalid_x402_version".into());
     }
     let offer = if version == 1 { matching_v1(&sent, challenge)? } else { matching_v2(&sent, challenge)? };
+    if solana::asks_for_it(offer) {
+        return solana::verify(version, &sent["payload"], offer, now_s);
+    }
     match permit2::asks_for_it(offer) {
         true => permit2::verify(&sent, offer, challenge.unapproved, now_s),
         false => verify_transfer(version, &sent["payload"], offer, now_s),
@@ -127,7 +131,18 @@ fn verify_transfer(version: u8, payload: &Value, offer: &Value, now_s: u64) -> R
 impl Payment {
     /// The hash of a transaction that never was; the same payment always has the same one.
     pub fn transaction(&self) -> String {
-        hex(&keccak(&[b"settled", self.nonce.as_bytes()]))
+        match self.network.starts_with("solana") {
+            true => solana::transaction_id(&self.nonce),
+            false => hex(&keccak(&[b"settled", self.nonce.as_bytes()])),
+        }
+    }
+
+    /// The reason for which it is not settled a second time.
+    pub fn used_reason(&self) -> &'static str {
+        match self.network.starts_with("solana") {
+            true => "duplicate_settlement",
+            false => "invalid_exact_evm_nonce_already_used",
+        }
     }
 
     /// A settlement response, in base64. `charged` is what was taken, where it is said.
@@ -219,6 +234,8 @@ fn chain_id(version: u8, network: &str) -> Option<u64> {
         "polygon" => Some(137),
         "polygon-amoy" => Some(80002),
         "ethereum" => Some(1),
+        // What this server means by it; others mean another chain.
+        "story" => Some(1514),
         _ => None,
     }
 }

@@ -58,6 +58,9 @@ fn client(spec: &Value) -> Result<Client, Error> {
     for key in items(spec, "keys") {
         wallet.add_evm_key(text(key))?;
     }
+    for key in items(spec, "solana_keys") {
+        wallet.add_solana_key(text(key))?;
+    }
     let mut config = Config::new()?;
     config.wallet(&wallet);
     if spec["policy"].is_object() {

@@ -81,7 +81,7 @@ impl Default for Route {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Replayed {
-    /// Refused as used: `invalid_exact_evm_nonce_already_used`.
+    /// Refused as used: `invalid_exact_evm_nonce_already_used` or, on Solana, `duplicate_settlement`.
     #[default]
     Refused,
     /// Answered again with the first receipt; nothing is settled twice.
@@ -168,7 +168,7 @@ pub struct Answer {
     pub header_lines: usize,
 }
 
-/// Bytes of a body. `Hash` and `Count` tell about the request's body, `Echo` is it, `Chat` answers it.
+/// Bytes of a body. `Hash` and `Count` tell about the request's body, `Echo` is it, `Chat` and `SolanaNode` answer it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
@@ -185,6 +185,8 @@ pub enum Content {
     Echo,
     /// A chat completion in OpenAI's shape, as server-sent events where the request says `stream`.
     Chat,
+    /// A node of a Solana cluster: JSON-RPC.
+    SolanaNode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

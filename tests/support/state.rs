@@ -203,7 +203,7 @@ impl State {
         inner.counts.payments_presented += 1;
         let verified =
             verified.and_then(|payment| match inner.used.contains(&payment.nonce) && replayed == Replayed::Refused {
-                true => Err("invalid_exact_evm_nonce_already_used".to_string()),
+                true => Err(payment.used_reason().to_string()),
                 false => Ok(payment),
             });
         if inner.seen.insert(header_sha256.clone()) {

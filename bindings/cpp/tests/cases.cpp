@@ -274,6 +274,7 @@ x402::Client make_client(const json *from)
     x402::Wallet wallet;
     x402::Config config;
     for_each_member(json_get(from, "keys"), [&](const json *entry) { wallet.add_evm_key(text_of(entry)); });
+    for_each_member(json_get(from, "solana_keys"), [&](const json *entry) { wallet.add_solana_key(text_of(entry)); });
     config.wallet(wallet);
     if (const json *rules = json_get(from, "policy"))
         config.policy(make_policy(rules));

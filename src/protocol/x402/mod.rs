@@ -4,6 +4,7 @@
 //! Each version's file owns its own field names. Must not know chains beyond their names.
 
 pub(super) mod extensions;
+pub(super) mod names;
 pub(super) mod v1;
 pub(super) mod v2;
 
@@ -14,6 +15,7 @@ use super::limits::{MAX_TIMEOUT_S_MAX, OFFERS_MAX};
 use super::wire::{self, Fault};
 use crate::error::printable;
 use crate::money::{Amount, Network};
+use names::NetworkNames;
 
 /// Whether a JSON object means to be a challenge: other servers answer 402 with JSON of their own.
 pub(super) fn is_challenge(json: Json<'_>) -> Result<bool, Fault> {
@@ -21,8 +23,8 @@ pub(super) fn is_challenge(json: Json<'_>) -> Result<bool, Fault> {
     Ok(version.is_some() || accepts.is_some())
 }
 
-/// Reads a whole challenge of either version.
-pub(super) fn read_challenge(json: Json<'_>) -> Result<Challenge, Fault> {
+/// Reads a whole challenge of either version; `names` is for version 1.
+pub(super) fn read_challenge(json: Json<'_>, names: &NetworkNames) -> Result<Challenge, Fault> {
     let [version, accepts, error, resource, extensions] =
         wire::members(json, &["x402Version", "accepts", "error", "resource", "extensions"], "JSON")?;
     let version = read_version(wire::required("x402Version", version)?)?;
@@ -46,7 +48,7 @@ pub(super) fn read_challenge(json: Json<'_>) -> Result<Challenge, Fault> {
     };
     for (index, raw) in entries.into_iter().enumerate() {
         let read = match version {
-            Version::V1 => v1::read_offer(index, raw, &mut challenge.resource_url),
+            Version::V1 => v1::read_offer(index, raw, &mut challenge.resource_url, names),
             Version::V2 => v2::read_offer(index, raw, description.as_deref()),
         };
         match read {

@@ -5,6 +5,7 @@
 //! what the payer may lose. Only the published escrows are signed for, because an escrow of the server's own making
 //! could keep the money.
 
+use super::NO_SPL;
 use super::asked::{Asked, TokenDomain, member};
 use super::eip712::{Message, Value};
 use super::messages::{PAYMENT_INFO, PERMIT_TRANSFER, RECEIVE_WITH_AUTHORIZATION, SALT_BINDING};
@@ -69,6 +70,7 @@ impl<'a> Terms<'a> {
                 Some(asked.domain()?)
             }
             TransferMethod::Permit2 => None,
+            TransferMethod::Spl => return Err(NO_SPL.into()),
         };
         if asked.amount.to_u256().bit_len() > AMOUNT_BITS {
             return Err(format!("amount is {}, but the escrow takes less than 2^{AMOUNT_BITS}", asked.amount));

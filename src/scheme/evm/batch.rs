@@ -5,6 +5,7 @@
 //! are offered yet: a voucher never expires and a deposit is more than the price, so a channel's state has to be part
 //! of what the ledger makes durable before a signature.
 
+use super::NO_SPL;
 use super::asked::{Asked, member};
 use super::eip712::{Domain, Message, Value, digest};
 use super::messages::{CHANNEL_CONFIG, DEPOSIT_PERMIT, DEPOSIT_WITNESS, RECEIVE_WITH_AUTHORIZATION, VOUCHER};
@@ -200,6 +201,7 @@ impl<'a> Terms<'a> {
     ) -> Result<Zeroizing<String>, Error> {
         let deadline_s = self.asked.valid_before_s(ingredients.now_s);
         match self.method {
+            TransferMethod::Spl => Err(cannot_sign(NO_SPL)),
             TransferMethod::Eip3009 => self.transfer(key, channel_id, amount, deadline_s, ingredients.nonce),
             TransferMethod::Permit2 => {
                 let nonce = U256::from_be_bytes(ingredients.nonce);

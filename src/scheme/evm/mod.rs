@@ -73,6 +73,9 @@ pub(super) fn supported() -> impl Iterator<Item = Supported> {
     WAYS.iter().map(of)
 }
 
+/// Of a way to pay that no row here has.
+const NO_SPL: &str = "asset moves by a token program of Solana, which no EVM chain has";
+
 /// An offer, checked, by what is signed for it.
 enum Terms<'a> {
     Transfer(exact::Terms<'a>),
@@ -84,6 +87,7 @@ fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
     let way = way_of(offer)?;
     let asked = Asked::read(offer)?;
     let terms = match (way.scheme, way.method) {
+        (_, TransferMethod::Spl) => return Err(NO_SPL.into()),
         (Scheme::Exact, TransferMethod::Eip3009) => Terms::Transfer(exact::Terms::read(asked)?),
         (Scheme::Exact, TransferMethod::Permit2) => Terms::Permit(permit2::Terms::exact(asked)),
         (Scheme::Upto, _) => Terms::Permit(permit2::Terms::upto(asked)?),

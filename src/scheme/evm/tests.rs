@@ -46,7 +46,7 @@ fn validity_of(offer: &Value, now_s: u64) -> (String, String, u64) {
 
 #[test]
 fn every_known_asset_is_signed_or_refused_as_its_row_says() {
-    for asset in known_assets() {
+    for asset in known_assets().iter().filter(|asset| asset.method != TransferMethod::Spl) {
         let mut offer = offer();
         offer["network"] = asset.network.into();
         offer["asset"] = asset.address.to_lowercase().into();
@@ -54,7 +54,9 @@ fn every_known_asset_is_signed_or_refused_as_its_row_says() {
         let judged = payable(&read(&offer).offers[0], &wallet());
         match asset.method {
             TransferMethod::Eip3009 => assert_eq!(judged.unwrap().method, TransferMethod::Eip3009),
-            TransferMethod::Permit2 => assert!(judged.unwrap_err().starts_with("asset "), "{asset:?}"),
+            TransferMethod::Permit2 | TransferMethod::Spl => {
+                assert!(judged.unwrap_err().starts_with("asset "), "{asset:?}")
+            }
         }
     }
 }
@@ -315,8 +317,8 @@ fn a_permit_lives_as_long_as_the_offer_allows_and_never_long() {
 fn what_cannot_be_signed_here_says_why() {
     let scheme = refusal(|offer| offer["scheme"] = "deferred".into());
     assert_eq!(scheme, r#"scheme is "deferred", but only exact, upto, auth-capture can be signed here"#);
-    let solana = refusal(|offer| offer["network"] = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".into());
-    assert!(solana.starts_with("network ") && solana.contains("family solana"), "{solana}");
+    let other = refusal(|offer| offer["network"] = "stellar:pubnet".into());
+    assert!(other.starts_with("network ") && other.contains("family stellar"), "{other}");
     let reason = payable(&read(&offer()).offers[0], &Wallet::new()).unwrap_err();
     assert!(reason.starts_with("network ") && reason.contains("no EVM key"), "{reason}");
 }

@@ -24,7 +24,12 @@ public:
     {
         return detail::invoke(x402_wallet_add_evm_key, handle_.get(), hex);
     }
-    /// The address of a key: `family` is "eip155" for EVM networks; `index` counts the keys of the family from 0.
+    /// Adds an ed25519 key pair for Solana: 64 bytes in base58, or as a JSON array of numbers. Copied; wipe your own.
+    Result<void> try_add_solana_key(const Text &base58_or_json)
+    {
+        return detail::invoke(x402_wallet_add_solana_key, handle_.get(), base58_or_json);
+    }
+    /// The address of a key: `family` is "eip155" for EVM networks or "solana"; `index` counts the keys of the family from 0.
     Result<std::string> try_address(const Text &family, std::size_t index = 0) const
     {
         const char *address = nullptr;
@@ -37,6 +42,7 @@ public:
 #ifndef X402_NO_EXCEPTIONS
     Wallet() : Wallet(make().value()) {}
     Wallet &add_evm_key(const Text &hex) { return try_add_evm_key(hex).value(), *this; }
+    Wallet &add_solana_key(const Text &base58_or_json) { return try_add_solana_key(base58_or_json).value(), *this; }
     std::string address(const Text &family, std::size_t index = 0) const { return try_address(family, index).value(); }
 #endif
     const x402_wallet *handle() const noexcept { return handle_.get(); }

@@ -1,0 +1,70 @@
+'use strict';
+/* error.js: what a call ended with, as a JavaScript error and as a record of the payment. */
+const { raw, handle, output } = require('./raw.js');
+
+const MONEY = ['none', 'refused', 'unpaid', 'paid', 'unknown'];
+const moneyName = (value) => MONEY[value] ?? 'unknown';
+const AGAIN = 1;
+const CANCELLED = 204;
+
+/** What was asked, signed and answered. A plain object; never a signature. */
+function paymentRecord(payment) {
+  if (!payment) return null;
+  const record = { money: moneyName(raw.x402_payment_money(payment)) };
+  for (const name of ['amount', 'asset', 'network', 'payee', 'transaction', 'refusal']) {
+    record[name] = raw[`x402_payment_${name}`](payment) ?? '';
+  }
+  record.details = JSON.parse(raw.x402_payment_json(payment) || '{}');
+  return record;
+}
+
+/** Why a call failed, and where the money is. `code` is the status's name, such as X402_ERROR_TIMEOUT. */
+class X402Error extends Error {
+  constructor(message, { code, money = 'none', retry = 'never', callbackValue = 0, payment = null, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'X402Error';
+    Object.assign(this, { code, money, retry, callbackValue, payment });
+  }
+}
+
+/** Takes the error: it is freed here. */
+function takeError(error, status, cause) {
+  try {
+    const code = raw.x402_status_name(status);
+    if (!error) return new X402Error(code, { code, cause });
+    return new X402Error(raw.x402_error_message(error), {
+      code,
+      money: moneyName(raw.x402_error_money(error)),
+      retry: raw.x402_error_retry(error),
+      callbackValue: raw.x402_error_callback_value(error),
+      payment: paymentRecord(raw.x402_error_payment(error)),
+      cause,
+    });
+  } finally {
+    raw.x402_error_free(error);
+  }
+}
+
+/** Calls NAME with the arguments and a place for its error; throws it. */
+function check(name, ...values) {
+  const error = output();
+  const status = raw[name](...values, error);
+  if (status !== 0) throw takeError(handle(error), status);
+}
+
+/** The same for a function whose last output is a handle. */
+function make(name, ...values) {
+  const out = output();
+  check(name, ...values, out);
+  return handle(out);
+}
+
+/** NAME on another thread, for calls that wait. */
+function checkLater(name, ...values) {
+  const error = output();
+  return new Promise((resolve, reject) => {
+    raw[name].later(...values, error, (status) => (status ? reject(takeError(handle(error), status)) : resolve()));
+  });
+}
+
+module.exports = { AGAIN, CANCELLED, X402Error, check, checkLater, make, moneyName, paymentRecord, takeError };

@@ -1,0 +1,139 @@
+'use strict';
+/* fetch.js: a WHATWG fetch over a client, with the Request, Response and Headers of this node. Adds no retry, no
+ * redirect and no copy of its own: those are the library's. */
+const { Body, Client } = require('./client.js');
+const { X402Error } = require('./error.js');
+const { raw } = require('./raw.js');
+
+/* A larger Blob is read piece by piece, and again for the paid replay. */
+const BLOB_BYTES_MAX = 8 * 1024 * 1024;
+const NO_BODY = new Set([101, 103, 204, 205, 304]);
+const records = new WeakMap();
+
+/** {money, payment} of a response of ours; undefined for others. `payment` is null where nothing was asked. */
+const paymentOf = (response) => records.get(response);
+
+/* The parts of `init` that are ours, for Request must not see them. */
+function split(init = {}) {
+  const { x402 = {}, ...rest } = init;
+  return [rest, x402];
+}
+
+function isStream(body) {
+  return body instanceof ReadableStream || (typeof body === 'object' && body !== null && Symbol.asyncIterator in body &&
+    !(body instanceof Blob) && !ArrayBuffer.isView(body));
+}
+
+/** Bytes where they are at hand, because then the library knows the purchase by them; else a source to read from. */
+async function bodyOf(request, given, onProgress) {
+  if (request.body === null) return undefined;
+  if (isStream(given) && raw.callback) return new Body(() => request.body, { onProgress });
+  if (given instanceof Blob && given.size > BLOB_BYTES_MAX && raw.callback) {
+    return new Body(() => given.stream(), { again: true, length: given.size, onProgress });
+  }
+  return new Uint8Array(await request.arrayBuffer());
+}
+
+function headersFor(request, options) {
+  const headers = [...request.headers];
+  if (!request.headers.has('accept')) headers.push(['accept', '*/*']);
+  const settings = { decompress: !request.headers.has('accept-encoding'), ...options.settings };
+  if (options.purchaseKey !== undefined) settings.purchase_key = options.purchaseKey;
+  if (request.redirect !== 'follow') settings.max_redirects = 0;
+  return { headers, settings };
+}
+
+function failure(error, signal) {
+  if (!(error instanceof X402Error)) return error;
+  if (signal.aborted && error.code === 'X402_ERROR_CANCELLED') {
+    const { reason } = signal;
+    // Where the money is goes along with the reason, unless that has a cause of its own.
+    if (reason instanceof Error && reason.cause === undefined && Object.isExtensible(reason)) {
+      Object.defineProperty(reason, 'cause', { value: error, configurable: true, enumerable: false, writable: true });
+    }
+    return reason;
+  }
+  return new TypeError(`fetch failed: ${error.message}`, { cause: error });
+}
+
+/** The body as a stream that reads when it is asked, and not ahead. */
+function streamOf(answer, signal) {
+  let abort;
+  const done = () => signal.removeEventListener('abort', abort);
+  return new ReadableStream({
+    start(controller) {
+      abort = () => {
+        controller.error(signal.reason);
+        answer.close();
+      };
+      signal.addEventListener('abort', abort, { once: true });
+    },
+    async pull(controller) {
+      try {
+        const bytes = await answer.read();
+        if (signal.aborted) return;
+        if (bytes) return void controller.enqueue(bytes);
+        done();
+        controller.close();
+      } catch (error) {
+        done();
+        if (!signal.aborted) controller.error(failure(error, signal));
+      }
+    },
+    cancel() {
+      done();
+      answer.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+function responseOf(answer, request) {
+  const headers = new Headers();
+  for (const [name, value] of answer.headers) headers.append(name, value);
+  const empty = NO_BODY.has(answer.status) || request.method === 'HEAD';
+  if (empty) answer.close();
+  const response = new Response(empty ? null : streamOf(answer, request.signal), { status: answer.status, headers });
+  Object.defineProperties(response, {
+    url: { value: answer.url },
+    redirected: { value: answer.url !== request.url.replace(/#.*/s, '') },
+  });
+  records.set(response, { money: answer.money, payment: answer.payment });
+  return response;
+}
+
+/** A fetch of a client, or of one made from options. `fetch.client` is that client; close it when done. */
+function createFetch(clientOrOptions) {
+  const client = clientOrOptions instanceof Client ? clientOrOptions : new Client(clientOrOptions);
+  async function fetch(input, init) {
+    const [rest, options] = split(init);
+    const request = new Request(input, rest);
+    const { signal } = request;
+    signal.throwIfAborted();
+    let answer;
+    try {
+      answer = await client.send({
+        method: request.method,
+        url: request.url.replace(/#.*/s, ''),
+        ...headersFor(request, options),
+        body: await bodyOf(request, rest.body, options.onProgress),
+        onProgress: options.onProgress,
+        signal,
+      });
+    } catch (error) {
+      throw failure(error, signal);
+    }
+    if (request.redirect === 'error' && [301, 302, 303, 307, 308].includes(answer.status)) {
+      answer.close();
+      throw new TypeError(`fetch failed: ${request.url} answered with a redirect, and redirect is "error"`);
+    }
+    try {
+      return responseOf(answer, request);
+    } catch (error) {
+      answer.close();
+      throw new TypeError(`fetch failed: status ${answer.status} or its headers fit no Response`, { cause: error });
+    }
+  }
+  return Object.defineProperty(fetch, 'client', { value: client });
+}
+
+module.exports = { createFetch, paymentOf };

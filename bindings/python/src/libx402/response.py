@@ -1,0 +1,186 @@
+"""An answer: its head, where the money is, and its body as it comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Optional
+
+from ._raw import ffi, lib
+from .errors import Error, check, encoded, take_error, text
+from .payment import Money, Payment
+from .request import Request
+
+if TYPE_CHECKING:
+    from .aio import Queue
+    from .client import Client
+
+#: How much of a body is read at once.
+READ_BYTES = 64 * 1024
+
+
+def raise_own(slot: Any, error: Error) -> Exception:
+    """What to raise for a failed call: the exception of a callback that stopped it, or the error."""
+    raised = slot.take() if slot is not None else None
+    if raised is None:
+        return error
+    raised.__cause__ = error
+    raised.x402 = error
+    own: Exception = raised
+    return own
+
+
+class Head:
+    """What is known before the body: shared by both kinds of answers. `money` may still be asked for once closed."""
+
+    def __init__(self, handle: Any, client: Client, request: Optional[Request]) -> None:
+        self._handle = handle
+        # What callbacks need while the body is read.
+        self._client, self._request = client, request
+        self.status: int = lib.x402_response_status(handle)
+        self._last: Optional[tuple[Money, Optional[Payment]]] = None
+        self._raw_headers: Optional[list[tuple[bytes, bytes]]] = None
+        self._url: Optional[str] = None
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as they came, in order."""
+        if self._raw_headers is None:
+            self._raw_headers = self._read_headers()
+        return self._raw_headers
+
+    def _read_headers(self) -> list[tuple[bytes, bytes]]:
+        name, value, length = ffi.new("const char **"), ffi.new("const char **"), ffi.new("size_t *")
+        found = []
+        for index in range(lib.x402_response_header_count(self._handle)):
+            if lib.x402_response_header_at(self._handle, index, name, value, length, ffi.NULL) == 0:
+                found.append((ffi.string(name[0]), ffi.unpack(value[0], length[0])))
+        return found
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers by lower-case name; the values of a repeated one are joined by ", "."""
+        out: dict[str, str] = {}
+        for raw_name, raw_value in self.raw_headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            out[name] = f"{out[name]}, {value}" if name in out else value
+        return out
+
+    def header(self, name: str) -> Optional[str]:
+        """The first header of a name, whatever its case."""
+        length = ffi.new("size_t *")
+        value = lib.x402_response_header(self._handle, encoded(name), length)
+        return None if value == ffi.NULL else ffi.unpack(value, length[0]).decode("latin-1")
+
+    @property
+    def url(self) -> str:
+        """The URL that answered, after redirects."""
+        if self._url is None:
+            self._url = text(lib.x402_response_url(self._handle)) or ""
+        return self._url
+
+    @property
+    def money(self) -> Money:
+        """Where the money is."""
+        return self._last[0] if self._last else Money.of(lib.x402_response_money(self._handle))
+
+    @property
+    def payment(self) -> Optional[Payment]:
+        """What was asked, signed and answered; None if the server asked for nothing."""
+        return self._last[1] if self._last else Payment.of(lib.x402_response_payment(self._handle))
+
+    def _end(self) -> None:
+        if self._last is None:
+            self.raw_headers, self.url
+            self._last = (self.money, self.payment)
+            ffi.release(self._handle)
+
+    def __repr__(self) -> str:
+        return f"<libx402.{type(self).__name__} {self.status} {self.money.name}>"
+
+
+class Response(Head):
+    """An answer to be read by one thread at a time. Use it in a `with`, or read it to its end and close it."""
+
+    def read_some(self, size: int = READ_BYTES) -> bytes:
+        """The next bytes, as soon as there are any; b"" is the end."""
+        buffer = ffi.new("uint8_t[]", size)
+        length, error = ffi.new("size_t *"), ffi.new("x402_error **")
+        status = lib.x402_response_read(self._handle, buffer, size, length, error)
+        if status != 0:
+            raise raise_own(self._request and self._request._slot, take_error(error[0], status))
+        return bytes(ffi.buffer(buffer, length[0]))
+
+    def read(self, limit: int = 1 << 30) -> bytes:
+        """The rest of the body, of at most `limit` bytes."""
+        data, length, error = ffi.new("uint8_t **"), ffi.new("size_t *"), ffi.new("x402_error **")
+        status = lib.x402_response_read_all(self._handle, limit, ffi.cast("const uint8_t **", data), length, error)
+        if status != 0:
+            raise raise_own(self._request and self._request._slot, take_error(error[0], status))
+        return bytes(ffi.buffer(data[0], length[0]))
+
+    def text(self, encoding: str = "utf-8") -> str:
+        """The rest of the body as a text."""
+        return self.read().decode(encoding)
+
+    def json(self) -> Any:
+        """The rest of the body as JSON."""
+        return json.loads(self.read())
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body in pieces, each as soon as it came."""
+        while piece := self.read_some():
+            yield piece
+
+    def lines(self) -> Iterator[bytes]:
+        """The body in lines, each as soon as it is whole, without its end."""
+        rest = b""
+        for piece in self:
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from (line[:-1] if line.endswith(b"\r") else line for line in whole)
+        if rest:
+            yield rest
+
+    def close(self) -> None:
+        """Closes the connection, or hands a fully read one back. `status`, `headers`, `money`, `payment` stay."""
+        self._end()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+class AsyncResponse(Head):
+    """An answer that an event loop reads, by one task at a time. Use it in an `async with`, or close it."""
+
+    def __init__(self, handle: Any, client: Client, request: Optional[Request], queue: Queue) -> None:
+        super().__init__(handle, client, request)
+        self._queue = queue
+
+    async def read_some(self, size: int = READ_BYTES) -> bytes:
+        """The next bytes, as soon as there are any; b"" is the end."""
+        return await self._queue.read(self._handle, self._request, size)
+
+    async def read(self) -> bytes:
+        """The rest of the body."""
+        return b"".join([piece async for piece in self])
+
+    async def json(self) -> Any:
+        """The rest of the body as JSON."""
+        return json.loads(await self.read())
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self.read_some():
+            yield piece
+
+    async def aclose(self) -> None:
+        """As `Response.close`."""
+        self._end()
+
+    async def __aenter__(self) -> AsyncResponse:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.aclose()

@@ -1,0 +1,30 @@
+"""The programs that the README shows are run."""
+
+import os
+import subprocess
+import sys
+
+import conftest
+
+EXAMPLES = conftest.ROOT / "bindings/python/examples"
+
+
+def run(name, *arguments):
+    done = subprocess.run([sys.executable, EXAMPLES / name, *map(str, arguments)], capture_output=True, text=True,
+                          env={**os.environ, "EVM_PRIVATE_KEY": conftest.KEY})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_walkthrough(tmp_path):
+    for server in conftest.started("--demo"):
+        said = run("walkthrough.py", server.url, tmp_path)
+        assert server.state()["payments_settled"] == 5
+    for text in ("sunny", "paid 10000 in 0x", "sent 300000 of 300000", "upload: 200 PAID", "line: {", "httpx: {",
+                 "asyncio: [200, 200, 200]", "requests: {", "error: X402_ERROR_URL money: NONE", "'50000'"):
+        assert text in said, said
+
+
+def test_openai_example(openai_server):
+    assert run("openai_chat.py", openai_server.url + "/v1").strip()
+    assert openai_server.state()["payments_settled"] == 1

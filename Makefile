@@ -36,8 +36,9 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings -A clippy::result_large_err
 
+# Without doc tests: what the documentation shows is C.
 test-rust:
-	$(CARGO) test --locked --quiet
+	$(CARGO) test --locked --quiet --all-targets
 
 # The library as it ships, in release; the server from the build that test-rust made.
 test-c: $(BUILD)/release/CMakeCache.txt

@@ -74,6 +74,8 @@ def make_client(said):
     wallet = libx402.Wallet()
     for key in said.get("keys", []):
         wallet.add_evm_key(key)
+    for key in said.get("solana_keys", []):
+        wallet.add_solana_key(key)
     policy = None
     if said.get("policy") is not None:
         rules, policy = said["policy"], libx402.Policy()

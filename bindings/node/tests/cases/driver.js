@@ -13,7 +13,7 @@ function contentOf(value) {
   return Buffer.from(Uint8Array.from({ length: value.pattern }, (_, index) => index % 251));
 }
 
-function clientOf({ keys, settings, policy }) {
+function clientOf({ keys, solana_keys: solanaKeys, settings, policy }) {
   const rules = policy && {
     maxPerPayment: policy.max_per_payment,
     budget: policy.budget?.map(([scope, windowSeconds, amount]) => ({ scope, windowSeconds, amount })),
@@ -21,7 +21,7 @@ function clientOf({ keys, settings, policy }) {
       (all, [what, pattern]) => ({ ...all, [what]: [...(all[what] ?? []), pattern] }), {})])),
     approve: policy.approve === undefined ? undefined : () => policy.approve,
   };
-  return new Client({ wallet: { evmKey: keys }, settings, policy: rules });
+  return new Client({ wallet: { evmKey: keys, solanaKey: solanaKeys }, settings, policy: rules });
 }
 
 const paymentOf = (payment) => payment && {

@@ -1,7 +1,7 @@
 # What a person or a machine does with this repository. `make demo` first.
 #
 #   make demo      builds the library and a C program, starts a paying test server, pays it
-#   make test      everything: Rust, C and C++, valgrind, address sanitizer, installation
+#   make test      everything: Rust, C and C++, valgrind, address sanitizer, installation, Python, Go, Node
 #   make check     formatting and lints
 #   make bench     the table of numbers, against libcurl and raw sockets
 #   make interop   pays official servers on a local chain
@@ -26,7 +26,7 @@ demo:
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude tests/c/demo.c target/debug/libx402.a $(SYSTEM_LIBS) -o $(BUILD)/demo
 	@sh tests/c/demo.sh target/debug/examples/paying_server $(BUILD)/demo /upload
 
-test: tools check test-rust test-c test-asan test-install test-python test-go
+test: tools check test-rust test-c test-asan test-install test-python test-go test-node
 	@echo "make test: everything passed"
 
 tools:

@@ -3,6 +3,11 @@
 .PHONY: test-node
 NODE_LIB_DIR = $(if $(X402_LIB_DIR),$(X402_LIB_DIR),$(CURDIR)/$(BUILD)/release/lib)
 test-node: library
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory run-test-node; else \
+		echo "make test-node: skipped, because Node 20 or later and npm are missing" >&2; test -z "$(CI)"; fi
+
+.PHONY: run-test-node
+run-test-node:
 	$(CARGO) build --locked --quiet --example paying_server
 	cd bindings/node && FFI_NAPI=1 npm ci --silent && X402_LIB_DIR=$(NODE_LIB_DIR) node build.js
 	cd bindings/node && for backend in addon ffi-napi; do X402_BACKEND=$$backend X402_LIB_DIR=$(NODE_LIB_DIR) \

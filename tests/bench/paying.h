@@ -14,7 +14,7 @@ static void check(x402_status status, x402_error *error)
 #define TEST_SOLANA_KEY "2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd"
 
 /* With a wallet of both families and the default policy. */
-static x402_client *client_new(void)
+static inline x402_client *client_new(void)
 {
     x402_error *error = NULL;
     x402_wallet *wallet;

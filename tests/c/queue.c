@@ -1,93 +1,12 @@
 /* queue.c: the completion queue as an event loop uses it: one event for each operation, whatever happens to it. */
 #define _DEFAULT_SOURCE
-#include "setup.h"
+#include "queue_loop.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-/* No wait of a test is longer; what takes longer has failed. */
-#define PATIENCE_MS 60000
-
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static x402_queue *queue_of(x402_client *client)
-{
-    x402_error *error = NULL;
-    x402_queue *queue;
-    NEED(x402_queue_new(client, &queue, &error));
-    return queue;
-}
-
-static x402_request *request_to(const server *server, const char *method, const char *path)
-{
-    x402_error *error = NULL;
-    x402_request *request;
-    NEED(x402_request_new(method, server_path(server, path), &request, &error));
-    return request;
-}
-
-/* Submits a GET; its request is freed at once, as a binding may. */
-static void submit(x402_queue *queue, const server *server, const char *path, uint64_t token)
-{
-    x402_error *error = NULL;
-    x402_request *request = request_to(server, "GET", path);
-    NEED(x402_queue_send(queue, request, token, &error));
-    x402_request_free(request);
-}
-
-static int readable(x402_queue *queue)
-{
-    struct pollfd polled = {x402_queue_fd(queue), POLLIN, 0};
-    return poll(&polled, 1, 0) == 1;
-}
-
-/* The next event, by poll and x402_queue_next alone. */
-static x402_event polled_event(x402_queue *queue)
-{
-    x402_event event = X402_EVENT_INIT;
-    struct pollfd polled = {x402_queue_fd(queue), POLLIN, 0};
-    x402_status status;
-    if (poll(&polled, 1, PATIENCE_MS) != 1 || (status = x402_queue_next(queue, &event)) != X402_OK) {
-        fprintf(stderr, "no event came, or the descriptor was readable without one\n");
-        exit(1);
-    }
-    return event;
-}
-
-static x402_event waited_event(x402_queue *queue)
-{
-    x402_event event = X402_EVENT_INIT;
-    if (x402_queue_wait(queue, PATIENCE_MS, &event) != X402_OK) {
-        fprintf(stderr, "no event came\n");
-        exit(1);
-    }
-    return event;
-}
-
-static void free_event(x402_event *event)
-{
-    x402_response_free(event->response);
-    x402_error_free(event->error);
-}
-
-static void nothing_waits(x402_queue *queue)
-{
-    x402_event event = X402_EVENT_INIT;
-    CHECK(x402_queue_next(queue, &event) == X402_AGAIN, "an event nobody waits for");
-    CHECK(event.response == NULL && event.error == NULL, "and it is empty");
-    CHECK(!readable(queue), "the descriptor is quiet");
-}
 
 /* Reads a body to its end through the queue, and checks that the i-th byte is i mod 251. */
 static uint64_t read_pattern(x402_queue *queue, x402_response *response, x402_status *status)
@@ -524,122 +443,6 @@ static void loops_that_read_or_shut_the_descriptor(const server *server)
 
 /* ---- a child process ---- */
 
-static int in_the_child(x402_queue *queue, x402_request *request, x402_response *response)
-{
-    x402_event event = X402_EVENT_INIT;
-    x402_error *error = NULL;
-    uint8_t byte;
-    checks_failed = 0;
-    EXPECT(X402_ERROR_FORKED, x402_queue_send(queue, request, 50, &error));
-    EXPECT(X402_ERROR_FORKED, x402_queue_read(queue, response, &byte, 1, 51, &error));
-    CHECK(x402_queue_next(queue, &event) == X402_ERROR_FORKED, "next");
-    CHECK(x402_queue_wait(queue, X402_WAIT_FOREVER, &event) == X402_ERROR_FORKED, "wait");
-    CHECK(x402_queue_cancel(queue, 1) == X402_ERROR_FORKED, "cancel");
-    CHECK(x402_queue_fd(queue) == -1, "fd");
-    x402_queue_free(queue);
-    return checks_failed == 0;
-}
-
-static void forked(const server *server)
-{
-    x402_error *error = NULL;
-    x402_client *client = client_with(NULL, NULL, NULL);
-    x402_queue *queue = queue_of(client);
-    x402_request *request = request_to(server, "GET", "/free");
-    x402_response *response;
-    x402_event event;
-    int told[2];
-    char well = 0;
-    pid_t child;
-    NEED(x402_client_get(client, server_path(server, "/free"), &response, &error));
-    submit(queue, server, "/hang", 1);
-    if (pipe(told) != 0)
-        exit(1);
-    child = fork();
-    if (child == 0) {
-        alarm(60); /* a child that hangs fails */
-        well = (char)in_the_child(queue, request, response);
-        if (write(told[1], &well, 1) != 1)
-            _exit(1);
-        kill(getpid(), SIGKILL); /* what the parent's threads held is lost here, and no leak */
-    }
-    close(told[1]);
-    CHECK(read(told[0], &well, 1) == 1 && well == 1, "the child");
-    close(told[0]);
-    waitpid(child, NULL, 0);
-    submit(queue, server, "/free", 2);
-    event = polled_event(queue);
-    CHECK(event.token == 2 && event.status == X402_OK, "the parent's queue is whole: %s", x402_status_name(event.status));
-    free_event(&event);
-    x402_queue_free(queue);
-    x402_request_free(request);
-    x402_response_free(response);
-    x402_client_free(client);
-}
-
-static volatile int churning;
-
-static void *churn(void *unused)
-{
-    while (churning) {
-        x402_wallet *wallet;
-        x402_wallet_new(&wallet, NULL);
-        x402_wallet_free(wallet);
-    }
-    return unused;
-}
-
-/* The address sanitizer's own allocator may be locked when a process with threads forks, and its child waits for ever. */
-#ifdef __SANITIZE_ADDRESS__
-#define INSTRUMENTED 1
-#else
-#define INSTRUMENTED 0
-#endif
-
-/* A fork() in the middle of what other threads do with handles: the child's are whole, and nothing in it waits. */
-static void forked_while_handles_are_made(const server *server)
-{
-    enum { FORKS = 30, THREADS = 4 };
-    x402_client *client = client_with(NULL, NULL, NULL);
-    x402_queue *queue = queue_of(client);
-    pthread_t threads[THREADS];
-    int well = 0;
-    (void)server;
-    churning = 1;
-    for (int i = 0; i < THREADS; i++)
-        pthread_create(&threads[i], NULL, churn, NULL);
-    for (int i = 0; i < FORKS; i++) {
-        int told[2], status;
-        char said = 0;
-        pid_t child;
-        if (pipe(told) != 0)
-            exit(1);
-        child = fork();
-        if (child == 0) {
-            x402_event event = X402_EVENT_INIT;
-            alarm(20);
-            for (int use = 0; use < 100; use++) {
-                x402_wallet *wallet;
-                said = x402_wallet_new(&wallet, NULL) == X402_OK && x402_queue_next(queue, &event) == X402_ERROR_FORKED;
-            }
-            x402_queue_free(queue);
-            if (write(told[1], &said, 1) != 1)
-                _exit(1);
-            kill(getpid(), SIGKILL);
-        }
-        close(told[1]);
-        well += read(told[0], &said, 1) == 1 && said;
-        close(told[0]);
-        waitpid(child, &status, 0);
-    }
-    churning = 0;
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    CHECK(well == FORKS, "%d of %d children", well, FORKS);
-    x402_queue_free(queue);
-    x402_client_free(client);
-}
-
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/queue.json", 0);
@@ -654,9 +457,6 @@ int main(int argc, char **argv)
     waiting_ends(&server);
     events_grow(&server);
     loops_that_read_or_shut_the_descriptor(&server);
-    forked(&server);
-    if (!INSTRUMENTED)
-        forked_while_handles_are_made(&server);
     server_stop(&server);
     return finish("queue");
 }

@@ -22,16 +22,6 @@ static int count_entries(const char *path)
     return entries;
 }
 
-static long rss_kib(void)
-{
-    long pages = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        exit(1);
-    fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* The most that was ever touched of a stack of a queue's thread: a page stays once it was used. A stack is what is of
  * its size and has a guard page right below. */
 static long deepest_stack_kib(int *stacks)

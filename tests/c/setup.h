@@ -5,6 +5,10 @@
 #include "check.h"
 #include "server.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 /* A client with the test key and the policy of a new configuration. `ca_file` may be NULL. */
 static inline x402_client *client_with(const char *ca_file, const char *key, const char *value)
 {
@@ -66,6 +70,17 @@ static inline int32_t pattern_rewind(void *userdata)
     body->rewinds++;
     body->at = 0;
     return 0;
+}
+
+/* Memory in use now; ends the test where that cannot be read. */
+static inline long rss_kib(void)
+{
+    long pages = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%ld %ld", &pages, &resident) != 2)
+        exit(1);
+    fclose(file);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 #endif

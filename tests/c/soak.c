@@ -26,16 +26,6 @@ static int open_sockets(void)
     return sockets;
 }
 
-static long rss_kib(void)
-{
-    long pages = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        exit(1);
-    fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static x402_client *rich_client(void)
 {
     x402_error *error = NULL;

@@ -13,6 +13,9 @@ CARGO ?= cargo
 CC ?= cc
 BUILD = build
 
+# What tests/tools.sh had to fetch, because the system's own is too old.
+export PATH := $(CURDIR)/$(BUILD)/tools/bin:$(PATH)
+
 # What an archive of Rust code needs from the system.
 SYSTEM_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 

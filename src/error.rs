@@ -4,6 +4,7 @@
 //! and the retry advice. Knows nothing of HTTP, payments or C. An [`Error`] is a value with a cause; its
 //! message is one sentence that names the field, the value (never a secret) and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a call ended with. The numbers are the C interface's: append only, never reuse one.
@@ -248,6 +249,10 @@ impl std::error::Error for Error {
 /// Text from outside, fit for a message: control characters replaced, length bounded.
 pub fn printable(text: &str) -> String {
     const PRINTABLE_CHARS_MAX: usize = 120;
+    // As nearly every text is: a paid call shows a dozen.
+    if text.len() <= PRINTABLE_CHARS_MAX && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return text.to_string();
+    }
     let mut out: String = text
         .chars()
         .take(PRINTABLE_CHARS_MAX)
@@ -269,8 +274,11 @@ pub fn printable_claim(text: &str) -> String {
 }
 
 /// `text` with every run of more than `most` digits cut short.
-fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> String {
+fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> Cow<'_, str> {
     const DIGITS_SHOWN: usize = 8;
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::new();
     let mut run = String::new();
     for c in text.chars().map(Some).chain(std::iter::once(None)) {
@@ -286,7 +294,7 @@ fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> Str
         run.clear();
         out.extend(c);
     }
-    out
+    Cow::Owned(out)
 }
 
 /// The same JSON with every character that [`printable`] would replace written as an escape: serde leaves DEL, the C1

@@ -11,7 +11,9 @@ use crate::protocol::{Challenge, Offer, Receipt};
 use crate::scheme::attested::{self, Attestation, Expected, Verdict};
 use crate::scheme::{self, Payable};
 use once_cell::sync::OnceCell;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use std::fmt;
 use std::sync::Arc;
 
 /// Cheap to clone; every text is fixed once it is handed out.
@@ -31,7 +33,7 @@ struct Facts {
     refusal: String,
     note: String,
     refusals: Vec<Value>,
-    receipt: Option<Value>,
+    receipt: Option<ReceiptRecord>,
     /// What the server signed about the offer and about the payment.
     offer_statement: Option<Attestation>,
     receipt_statement: Option<Attestation>,
@@ -130,12 +132,11 @@ impl Payment {
 
     pub(super) fn settled(self, receipt: Receipt) -> Self {
         let statement = self.receipt_statement(&receipt);
-        let receipt_json = serde_json::from_str(receipt.raw.get()).ok().map(claimed);
         self.with(|facts| {
             facts.transaction = transaction(&receipt.transaction);
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
-            facts.receipt = receipt_json;
+            facts.receipt = Some(ReceiptRecord::Whole(receipt.raw));
             facts.receipt_statement = statement;
             let signed = Amount::parse(&facts.amount).ok();
             match receipt.amount.zip(signed) {
@@ -164,7 +165,7 @@ impl Payment {
             facts.transaction = transaction(&receipt.transaction);
             facts.note = format!("the server says that settlement failed: {why}");
             facts.refusal = why;
-            facts.receipt = Some(receipt_json);
+            facts.receipt = Some(ReceiptRecord::Known(receipt_json));
             facts.advise_approval();
         })
     }
@@ -367,8 +368,8 @@ impl Facts {
         if let Some(approval) = self.approval.as_ref().filter(|_| self.approval_missing) {
             out.insert("approval".into(), approval.clone());
         }
-        if let Some(receipt) = &self.receipt {
-            out.insert("receipt".into(), receipt.clone());
+        if let Some(receipt) = self.receipt.as_ref().and_then(ReceiptRecord::to_json) {
+            out.insert("receipt".into(), receipt);
         }
         for (name, statement) in [("offer", &self.offer_statement), ("receipt", &self.receipt_statement)] {
             let Some(statement) = statement else { continue };
@@ -384,6 +385,29 @@ impl Facts {
             out.insert("former".into(), former.clone());
         }
         Value::Object(out)
+    }
+}
+
+/// What is kept of a receipt.
+#[derive(Clone)]
+enum ReceiptRecord {
+    /// As it came; what may be shown of it is made when it is asked for.
+    Whole(Box<RawValue>),
+    Known(Value),
+}
+
+impl ReceiptRecord {
+    fn to_json(&self) -> Option<Value> {
+        match self {
+            ReceiptRecord::Whole(raw) => serde_json::from_str(raw.get()).ok().map(claimed),
+            ReceiptRecord::Known(receipt) => Some(receipt.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for ReceiptRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReceiptRecord({})", self.to_json().unwrap_or_default())
     }
 }
 

@@ -10,6 +10,7 @@ mod eip712;
 mod jws;
 mod keys;
 
+use crate::body::digest;
 use crate::error::printable;
 use crate::money::EvmAddress;
 use crate::protocol::{Challenge, Offer, Receipt};
@@ -74,7 +75,7 @@ pub struct Expected<'a> {
 
 /// What a URL is known by where it must not be shown.
 pub fn resource_id(url: &str) -> [u8; 32] {
-    alloy_primitives::keccak256(url).0
+    digest::of_parts(&[url.as_bytes()])
 }
 
 /// What the challenge states about `offer` under a signature, if it states anything.

@@ -1229,7 +1229,9 @@ X402_API const char *x402_response_url(const x402_response *response);
  * @param buffer  filled with up to `cap` bytes
  * @param len     set to how many; 0 is the end
  *
- * X402_ERROR_TIMEOUT, X402_ERROR_CANCELLED, X402_ERROR_CONNECTION_LOST and other 2xx if the rest does not come.
+ * X402_ERROR_TIMEOUT, X402_ERROR_CANCELLED, X402_ERROR_CONNECTION_LOST and other 2xx if the rest does not come. Such an
+ * error stays: however the body is read on, the same comes again, and never an end that was none. (X402_ERROR_CALLBACK
+ * of a progress callback stays too; what arrived with it is handed out first.)
  */
 X402_API x402_status x402_response_read(x402_response *response,
                                         uint8_t *buffer,
@@ -1255,7 +1257,8 @@ X402_API x402_status x402_response_each(x402_response *response,
  * @param data  set to the bytes, with a NUL after them that is not counted; valid until the response is freed
  * @param len   set to how many
  *
- * A second call gives the same bytes again. X402_ERROR_RESPONSE_LIMIT if there are more than `max`.
+ * A second call gives the same bytes again. X402_ERROR_RESPONSE_LIMIT if there are more than `max`; errors of
+ * x402_response_read if the rest does not come. Either way nothing is lost: x402_response_read hands out what arrived.
  */
 X402_API x402_status x402_response_read_all(x402_response *response,
                                             size_t max,

@@ -217,6 +217,13 @@ impl Error {
         self
     }
 
+    /// The same error for whoever asks again, without its cause: that is told once.
+    pub fn again(&self) -> Self {
+        let Error { status, message, money, retry, callback_value, cause: _ } = self;
+        let (status, money, retry, callback_value) = (*status, *money, *retry, *callback_value);
+        Error { status, message: message.clone(), money, retry, callback_value, cause: None }
+    }
+
     /// Carries this error through an interface that only knows `io::Error`; [`Error::from_io`] takes it out again.
     pub fn into_io(self) -> std::io::Error {
         std::io::Error::other(self)

@@ -313,15 +313,7 @@ impl<'a> Call<'a> {
     }
 
     pub fn response(&self, answer: Answer) -> Response {
-        Response {
-            status: answer.status,
-            headers: answer.headers,
-            url: self.shown_url(),
-            body: Some(answer.body),
-            payment: None,
-            delivery: None,
-            received: answer.received,
-        }
+        Response::new(answer, self.shown_url())
     }
 
     /// The verdicts over a held 402, as JSON.

@@ -75,15 +75,10 @@ impl Held {
             Rest::More(rest) => Box::new(start.chain(rest)),
             Rest::Broken(error) => Box::new(start.chain(Fails(Some(error)))),
         };
-        Response {
-            status: self.status,
-            headers: self.headers,
-            url: self.url,
-            body: Some(body),
-            payment: Some(payment),
-            delivery: None,
-            received: self.received,
-        }
+        let answer = Answer { status: self.status, headers: self.headers, body, received: self.received };
+        let mut response = Response::new(answer, self.url);
+        response.payment = Some(payment);
+        response
     }
 }
 

@@ -1,9 +1,11 @@
 //! A response as the caller reads it: status, headers, the body as it arrives, and what became of the money.
 //!
-//! Owns the reading side: decoding where it was asked for, the caller's progress, and the money state that
-//! every error of a later read repeats. Dropping it unread closes the connection; reading it to its end lets
-//! the connection be used again.
+//! Owns the reading side: the caller's progress, what was read and given back, and the money state that every error
+//! repeats. Dropping it unread closes the connection; reading it to its end lets the connection be used again. Its one
+//! decision: a failure stays. Whoever reads on is told again, so that no part of a body passes for the whole; what had
+//! arrived before is handed out first.
 
+use super::held::Answer;
 use super::request::{Header, Progress};
 use crate::error::{Error, Money, Status};
 use crate::payer::{Delivery, Payment};
@@ -16,11 +18,16 @@ pub struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<Header>,
     pub(super) url: String,
-    pub(super) body: Option<Box<dyn Read + Send>>,
+    /// Until its end, or a failure.
+    body: Option<Box<dyn Read + Send>>,
+    /// What arrived and was given back, to be read before the body's next bytes.
+    kept: Cursor<Vec<u8>>,
+    /// What ended the reading too early.
+    failure: Option<Error>,
     pub(super) payment: Option<Payment>,
     /// Until the body was read, or let go.
     pub(super) delivery: Option<Box<Delivery>>,
-    pub(super) received: Received,
+    received: Received,
 }
 
 /// The receiving half of a call: its progress report, and what ends it.
@@ -51,6 +58,22 @@ const FIRST_READ_BYTES_UNKNOWN: usize = 4 * 1024;
 const FIRST_READ_BYTES_MAX: usize = 1024 * 1024;
 
 impl Response {
+    /// An answer whose body has not been read.
+    pub(super) fn new(answer: Answer, url: String) -> Self {
+        let Answer { status, headers, body, received } = answer;
+        Response {
+            status,
+            headers,
+            url,
+            body: Some(body),
+            kept: Cursor::default(),
+            failure: None,
+            payment: None,
+            delivery: None,
+            received,
+        }
+    }
+
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -70,12 +93,17 @@ impl Response {
         &self.url
     }
 
-    /// Fills `buffer` from the body; 0 is its end.
+    /// Fills `buffer` from the body; 0 is its end. After an error every later call gives it again.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let Some(body) = &mut self.body else { return Ok(0) };
-        if buffer.is_empty() {
-            return Ok(0);
+        // A cursor over bytes in memory does not fail.
+        let kept = self.kept.read(buffer).unwrap_or(0);
+        if kept > 0 || buffer.is_empty() {
+            return Ok(kept);
         }
+        if let Some(failure) = &self.failure {
+            return Err(failure.again());
+        }
+        let Some(body) = &mut self.body else { return Ok(0) };
         match body.read(buffer) {
             Ok(0) => {
                 (self.body, self.delivery) = (None, None);
@@ -83,7 +111,10 @@ impl Response {
             }
             Ok(count) => {
                 self.received.received += count as u64;
-                self.received.report().map_err(|error| self.failed(error))?;
+                if let Err(error) = self.received.report() {
+                    self.keep(buffer.get(..count).unwrap_or_default().to_vec());
+                    return Err(self.failed(error));
+                }
                 Ok(count)
             }
             Err(error) => {
@@ -96,8 +127,8 @@ impl Response {
         }
     }
 
-    /// The rest of the body, at most `max` bytes. If there are more, nothing is lost: the body can still be read
-    /// from where it stood.
+    /// The rest of the body, at most `max` bytes. If there are more, or the rest does not come, nothing is lost: what
+    /// arrived can still be read from where it stood.
     pub fn read_all(&mut self, max: usize) -> Result<Vec<u8>, Error> {
         let announced = Some(self.received.receive_total).filter(|total| *total != u64::MAX);
         let first_bytes = announced
@@ -113,19 +144,33 @@ impl Response {
             if filled == out.len() {
                 out.resize(2 * filled, 0);
             }
-            let count = self.read(&mut out[filled..])?;
-            filled += count;
-            if count == 0 || filled > max {
-                out.truncate(filled);
-                return if count == 0 { Ok(out) } else { Err(self.put_back(out, max)) };
-            }
+            let read = self.read(&mut out[filled..]);
+            filled += *read.as_ref().unwrap_or(&0);
+            let refusal = match read {
+                Ok(0) => None,
+                Ok(_) if filled <= max => continue,
+                Ok(_) => Some(self.too_large(max)),
+                Err(error) => Some(error),
+            };
+            out.truncate(filled);
+            return match refusal {
+                None => Ok(out),
+                Some(error) => {
+                    self.keep(out);
+                    Err(error)
+                }
+            };
         }
     }
 
-    fn put_back(&mut self, start: Vec<u8>, max: usize) -> Error {
-        self.received.received -= start.len() as u64;
-        let rest = self.body.take().unwrap_or_else(|| Box::new(std::io::empty()));
-        self.body = Some(Box::new(Cursor::new(start).chain(rest)));
+    /// Puts bytes back in front of what is still to be read.
+    fn keep(&mut self, mut bytes: Vec<u8>) {
+        let at = usize::try_from(self.kept.position()).unwrap_or(usize::MAX);
+        bytes.extend_from_slice(self.kept.get_ref().get(at..).unwrap_or_default());
+        self.kept = Cursor::new(bytes);
+    }
+
+    fn too_large(&self, max: usize) -> Error {
         let message = format!("the answer is larger than the {max} bytes asked for; read it in pieces, or raise max");
         self.with_money(Error::new(Status::ResponseLimit, message))
     }
@@ -152,10 +197,12 @@ impl Response {
         }
     }
 
-    /// Closes the connection under a failed read and tells where the money is.
+    /// Closes the connection under a failed read, tells where the money is, and remembers both.
     fn failed(&mut self, error: Error) -> Error {
         self.body = None;
-        self.with_money(error)
+        let error = self.with_money(error);
+        self.failure = Some(error.again());
+        error
     }
 
     pub(super) fn with_money(&self, error: Error) -> Error {
@@ -175,29 +222,95 @@ pub(super) fn first_header<'a>(headers: &'a [Header], name: &str) -> Option<&'a 
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_body_larger_than_asked_for_is_refused_and_still_there() {
-        let body: Vec<u8> = (0..300_000).map(|at| (at % 251) as u8).collect();
+    fn response(body: impl Read + Send + 'static, progress: Option<Progress>) -> Response {
         let received = Received {
-            progress: None,
+            progress: progress.map(|progress| Arc::new(Mutex::new(progress))),
             sent: 0,
             send_total: 0,
             received: 0,
             receive_total: u64::MAX,
             cancel: Cancel::new(),
         };
-        let mut response = Response {
-            status: 200,
-            headers: Vec::new(),
-            url: String::new(),
-            body: Some(Box::new(Cursor::new(body.clone()))),
-            payment: None,
-            delivery: None,
-            received,
-        };
+        Response::new(Answer { status: 200, headers: Vec::new(), body: Box::new(body), received }, String::new())
+    }
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at % 251) as u8).collect()
+    }
+
+    /// Fails once, and says the end from then on, as readers below may.
+    struct BreaksOff(Option<Error>);
+
+    impl Read for BreaksOff {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            self.0.take().map_or(Ok(0), |error| Err(error.into_io()))
+        }
+    }
+
+    fn that_breaks_off(length: usize) -> Response {
+        let error = Error::new(Status::ConnectionLost, "gone");
+        response(Cursor::new(pattern(length)).chain(BreaksOff(Some(error))), None)
+    }
+
+    #[test]
+    fn a_body_larger_than_asked_for_is_refused_and_still_there() {
+        let body = pattern(300_000);
+        let mut response = response(Cursor::new(body.clone()), None);
         assert_eq!(response.read_all(299_999).unwrap_err().status, Status::ResponseLimit);
         assert_eq!(response.read_all(10).unwrap_err().status, Status::ResponseLimit);
-        assert!(response.read_all(300_000).unwrap() == body);
+        let mut start = [0; 7];
+        assert_eq!(response.read(&mut start).unwrap(), 7);
+        assert_eq!(response.read_all(10).unwrap_err().status, Status::ResponseLimit);
+        assert!(response.read_all(300_000).unwrap() == body[7..]);
         assert_eq!(response.received.received, 300_000);
+    }
+
+    #[test]
+    fn a_failure_is_said_by_every_later_read() {
+        let mut response = that_breaks_off(10);
+        let mut buffer = [0; 100];
+        assert_eq!(response.read(&mut buffer).unwrap(), 10);
+        for _ in 0..3 {
+            let error = response.read(&mut buffer).unwrap_err();
+            assert_eq!((error.status, error.message.as_str()), (Status::ConnectionLost, "gone"));
+            assert_eq!(response.read_all(100).unwrap_err().message, "gone");
+        }
+    }
+
+    #[test]
+    fn what_arrived_before_a_failure_is_handed_out_before_it() {
+        let mut response = that_breaks_off(100_000);
+        assert_eq!(response.read_all(usize::MAX / 2).unwrap_err().message, "gone");
+        assert_eq!(response.read_all(10).unwrap_err().status, Status::ResponseLimit);
+        assert_eq!(response.read_all(usize::MAX / 2).unwrap_err().message, "gone");
+        let (mut body, mut buffer) = (Vec::new(), [0; 999]);
+        let error = loop {
+            match response.read(&mut buffer) {
+                Ok(count) => body.extend_from_slice(&buffer[..count]),
+                Err(error) => break error,
+            }
+            assert!(body.len() <= 100_000);
+        };
+        assert!(body == pattern(100_000) && error.message == "gone");
+    }
+
+    #[test]
+    fn a_progress_that_stops_is_asked_no_more_and_costs_no_byte() {
+        let calls = Arc::new(Mutex::new(0));
+        let counted = calls.clone();
+        let progress: Progress = Box::new(move |_, _, _, _| {
+            *counted.lock().unwrap() += 1;
+            Err(Error::new(Status::Callback, "stop").with_callback_value(9))
+        });
+        let mut response = response(Cursor::new(pattern(10)), Some(progress));
+        let mut buffer = [0; 4];
+        assert_eq!(response.read(&mut buffer).unwrap_err().callback_value, Some(9));
+        assert_eq!(response.read(&mut buffer).unwrap(), 4);
+        assert_eq!(buffer, [0, 1, 2, 3]);
+        for _ in 0..2 {
+            let error = response.read(&mut buffer).unwrap_err();
+            assert_eq!((error.status, error.callback_value), (Status::Callback, Some(9)));
+        }
+        assert_eq!(*calls.lock().unwrap(), 1);
     }
 }

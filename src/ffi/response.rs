@@ -205,7 +205,9 @@ pub unsafe extern "C" fn x402_response_url(response: *const x402_response) -> *c
 /// @param buffer  filled with up to `cap` bytes
 /// @param len     set to how many; 0 is the end
 ///
-/// X402_ERROR_TIMEOUT, X402_ERROR_CANCELLED, X402_ERROR_CONNECTION_LOST and other 2xx if the rest does not come.
+/// X402_ERROR_TIMEOUT, X402_ERROR_CANCELLED, X402_ERROR_CONNECTION_LOST and other 2xx if the rest does not come. Such an
+/// error stays: however the body is read on, the same comes again, and never an end that was none. (X402_ERROR_CALLBACK
+/// of a progress callback stays too; what arrived with it is handed out first.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_response_read(
     response: *mut x402_response,
@@ -259,7 +261,8 @@ pub unsafe extern "C" fn x402_response_each(
 /// @param data  set to the bytes, with a NUL after them that is not counted; valid until the response is freed
 /// @param len   set to how many
 ///
-/// A second call gives the same bytes again. X402_ERROR_RESPONSE_LIMIT if there are more than `max`.
+/// A second call gives the same bytes again. X402_ERROR_RESPONSE_LIMIT if there are more than `max`; errors of
+/// x402_response_read if the rest does not come. Either way nothing is lost: x402_response_read hands out what arrived.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_response_read_all(
     response: *mut x402_response,

@@ -7,7 +7,7 @@
 
 use super::attempt::{Attempt, Report};
 use super::failure;
-use crate::error::{Error, Status};
+use crate::error::Error;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -25,13 +25,13 @@ pub struct Incoming {
 /// The body of an answer, transfer coding removed, content coding not. May be read on any thread.
 ///
 /// Errors carry a [`crate::error::Error`] (see [`Error::from_io`]); a body that ends before its announced
-/// length, its last chunk or TLS's own end is [`Status::ConnectionLost`].
+/// length, its last chunk or TLS's own end is [`crate::error::Status::ConnectionLost`].
 pub struct IncomingBody {
     reader: Option<ureq::BodyReader<'static>>,
     attempt: Arc<Attempt>,
     expected: Option<u64>,
     received: u64,
-    failure: Option<(Status, String)>,
+    failure: Option<Error>,
 }
 
 impl IncomingBody {
@@ -52,8 +52,8 @@ impl IncomingBody {
 
 impl Read for IncomingBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some((status, message)) = &self.failure {
-            return Err(Error::new(*status, message.clone()).into_io());
+        if let Some(failure) = &self.failure {
+            return Err(failure.again().into_io());
         }
         let Some(reader) = &mut self.reader else { return Ok(0) };
         if buffer.is_empty() {
@@ -73,7 +73,7 @@ impl Read for IncomingBody {
             Err(cause) => {
                 self.reader = None;
                 let error = failure::while_reading(&self.attempt, cause, self.received, self.expected);
-                self.failure = Some((error.status, error.message.clone()));
+                self.failure = Some(error.again());
                 return Err(error.into_io());
             }
         }

@@ -195,6 +195,45 @@ static void in_flight_is_busy(const server *server)
     x402_client_free(client);
 }
 
+/* A read that failed ends the body, and whoever reads on is told so again, by whichever way. */
+static void a_failed_read_stays_failed(const server *server)
+{
+    x402_error *error = NULL;
+    x402_client *client = client_with(NULL, "queue_threads", "1");
+    x402_queue *queue = queue_of(client);
+    x402_response *response;
+    uint8_t buffer[60000];
+    const uint8_t *data;
+    x402_event event;
+    x402_status status;
+    size_t len;
+    NEED(x402_client_get(client, server_path(server, "/cut"), &response, &error));
+    for (int i = 0; i < 3; i++) {
+        CHECK(read_pattern(queue, response, &status) == (i ? 0 : 50000), "once");
+        CHECK(status == X402_ERROR_CONNECTION_LOST, "%s", x402_status_name(status));
+    }
+    EXPECT(X402_ERROR_CONNECTION_LOST, x402_response_read(response, buffer, 1, &len, &error));
+    x402_response_free(response);
+
+    NEED(x402_client_get(client, server_path(server, "/stall"), &response, &error));
+    for (len = 0; len < 50000; len += event.len) {
+        NEED(x402_queue_read(queue, response, buffer, sizeof buffer, 3, &error));
+        event = polled_event(queue);
+        CHECK(event.status == X402_OK, "%s", x402_status_name(event.status));
+    }
+    NEED(x402_queue_read(queue, response, buffer, sizeof buffer, 3, &error));
+    CHECK(x402_queue_cancel(queue, 3) == X402_OK, "cancel");
+    event = polled_event(queue);
+    CHECK(event.status == X402_ERROR_CANCELLED && event.len == 0, "%s", x402_status_name(event.status));
+    free_event(&event);
+    CHECK(read_pattern(queue, response, &status) == 0 && status == X402_ERROR_CANCELLED, "%s", x402_status_name(status));
+    EXPECT(X402_ERROR_CANCELLED, x402_response_read(response, buffer, 1, &len, &error));
+    EXPECT(X402_ERROR_CANCELLED, x402_response_read_all(response, 1 << 20, &data, &len, &error));
+    x402_response_free(response);
+    x402_queue_free(queue);
+    x402_client_free(client);
+}
+
 static void full_queues_say_again(const server *server)
 {
     x402_error *error = NULL;
@@ -450,6 +489,7 @@ int main(int argc, char **argv)
     callbacks_run_on_its_threads(&server);
     many_at_once(&server);
     in_flight_is_busy(&server);
+    a_failed_read_stays_failed(&server);
     full_queues_say_again(&server);
     cancel_storm(&server);
     cancelled_after_the_payment_left(&server);

@@ -2,7 +2,7 @@
 //!
 //! The first test runs itself again as the process that is killed: the server holds the paid request, the process dies by
 //! SIGKILL without an answer, and this process, with the same ledger file, presents the very same bytes. The second moves
-//! a clock by hand.
+//! a clock by hand. The third gives up on answers that are under way.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::Server;
 use x402::client::{Client, Config, Request, Response};
-use x402::error::Money;
+use x402::error::{Money, Retry, Status};
 use x402::ledger::{EXPIRY_MARGIN_S, Ledger};
 use x402::wallet::Wallet;
 use x402::world::{Clock, ManualClock, World};
@@ -114,4 +114,36 @@ fn a_signature_that_is_void_by_time_is_followed_by_another_that_counts_on_top() 
     let totals: Value = serde_json::from_str(&Ledger::open(Some(&path)).unwrap().totals().unwrap()).unwrap();
     let all = totals.as_array().unwrap().iter().find(|row| row["scope"] == "all").unwrap();
     assert_eq!(all["amount"], "20000");
+}
+
+#[test]
+fn an_answer_that_was_cancelled_is_asked_for_again_with_the_same_payment() {
+    let goods = json!({"body": {"pattern": 1_000_000}});
+    let scenario = json!({"routes": {"/paid": {"terms": {}, "paid": [goods], "replayed": "accepted"}}});
+    let server = Server::start(&scenario).unwrap();
+    let (url, folder) = (paid_url(&server), tempfile::tempdir().unwrap());
+    for ledger in [Ledger::in_memory(), Ledger::open(Some(&folder.path().join("ledger"))).unwrap()] {
+        let (mut wallet, mut config) = (Wallet::new(), Config::new().unwrap());
+        wallet.add_evm_key(KEY).unwrap();
+        config.wallet(&wallet);
+        config.ledger(&ledger);
+        let client = Client::new(&config).unwrap();
+        let before = record(&server)["payments_distinct"].as_u64().unwrap();
+        let mut request = Request::new("GET", &url).unwrap();
+        let mut response = client.send(&mut request).unwrap();
+        assert_eq!(response.read(&mut [0; 100]).unwrap(), 100);
+        request.cancel_handle().cancel();
+        // What had arrived may still be read.
+        let error = (0..10_000).find_map(|_| response.read(&mut [0; 1000]).err()).unwrap();
+        assert_eq!((error.status, error.retry), (Status::Cancelled, Retry::SameBytes));
+        let mut request = Request::new("GET", &url).unwrap();
+        let response = client.send(&mut request).unwrap();
+        // Nobody reads on: the deadline of a caller above, whose library frees what it cancelled.
+        request.cancel_handle().cancel();
+        drop(response);
+        assert_eq!(get(&client, &url).money(), Money::Paid);
+        assert_eq!(record(&server)["payments_distinct"], before + 1, "one payment, presented three times");
+        get(&client, &url);
+        assert_eq!(record(&server)["payments_distinct"], before + 2, "read to its end, it is over");
+    }
 }

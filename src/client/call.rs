@@ -59,9 +59,6 @@ pub(super) struct Call<'a> {
 /// A body of this size or more waits for the server's word before it is sent (libcurl's threshold).
 const EXPECT_BODY_BYTES_MIN: u64 = 1024 * 1024;
 
-/// Answers of this status and above are faults of the server's: what was paid for is not in them.
-const SERVER_FAULT_STATUS_MIN: u16 = 500;
-
 /// How often one exchange may be repeated because it failed in transit.
 const REPEATS_MAX: u32 = 2;
 
@@ -269,9 +266,6 @@ impl<'a> Call<'a> {
         let mut response = self.response(answer);
         response.payment = Some(payment);
         response.delivery = delivery.map(Box::new);
-        if status >= SERVER_FAULT_STATUS_MIN {
-            response.broke_off();
-        }
         Ok(response)
     }
 

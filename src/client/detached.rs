@@ -153,10 +153,12 @@ impl Detached {
             );
             return Err(with_money(Error::new(Status::Argument, message), &self.payment));
         }
-        let Some(authorized) = self.authorized.take() else {
+        let Some(mut authorized) = self.authorized.take() else {
             let message = "the payment is settled already; present its header again before settling, not after";
             return Err(with_money(Error::new(Status::Argument, message), &self.payment));
         };
+        // He may have sent it more than once, and this answer may speak of what another sending did.
+        authorized.was_repeated();
         // Without the body: the version 1 servers that put their word there are heard by their receipt.
         let terms = purchase::may_hold_terms(status).then(|| purchase::terms(headers, &[], &NetworkNames::NONE));
         let said = terms.and_then(purchase::said);

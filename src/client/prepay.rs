@@ -185,7 +185,7 @@ impl Call<'_> {
         }
         match self.present(authorized) {
             Ok(mut response) => {
-                response.payment = response.payment.map(|payment| payment.after(former));
+                response.payment = response.payment.take().map(|payment| payment.after(former));
                 Ok(response)
             }
             Err(Failure { error, payment }) => {

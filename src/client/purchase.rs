@@ -14,6 +14,13 @@ use crate::protocol::{Challenge, ChallengeError, NetworkNames, Receipt};
 use std::borrow::Cow;
 use url::{Host, Url};
 
+/// Answers of this status and above are faults of the server's: what was paid for is not in them.
+const SERVER_FAULT_STATUS_MIN: u16 = 500;
+
+/// Other answers that hand over nothing and mean "ask again": clients and SDKs do so by themselves (RFC 9110 §15.5,
+/// RFC 6585 §4, RFC 8470 §5.2).
+const ASK_AGAIN_STATUSES: [u16; 6] = [402, 408, 409, 412, 425, 429];
+
 /// Headers that carry a receipt (x402 v2, v1).
 pub(super) const RECEIPT_HEADER_NAMES: [&str; 2] = ["payment-response", "x-payment-response"];
 
@@ -56,7 +63,8 @@ pub(super) fn terms(headers: &[Header], body: &[u8], names: &NetworkNames) -> Re
     Challenge::parse_with(Some(&list), body, names)
 }
 
-/// What the answer to a payment says of it: its head, and the server's word in the terms of a 402.
+/// What the answer to a payment says of it: its head, and the server's word in the terms of a 402. A delivery where what
+/// was paid for is on its way with this answer.
 pub(super) fn answered(
     authorized: Authorized,
     status: u16,
@@ -71,7 +79,21 @@ pub(super) fn answered(
         Some(said) => payment.with_server_error(said),
         None => payment,
     };
-    (payment, delivery)
+    match delivery {
+        Some(delivery) if is_withheld(status) => (undelivered(payment, delivery), None),
+        delivery => (payment, delivery),
+    }
+}
+
+/// Whether an answer of this status can hold nothing that was paid for, whatever its receipt says.
+fn is_withheld(status: u16) -> bool {
+    status >= SERVER_FAULT_STATUS_MIN || ASK_AGAIN_STATUSES.contains(&status)
+}
+
+/// Paid, and what was paid for did not arrive: a repeat of the purchase asks for it with the same payment.
+pub(super) fn undelivered(payment: Payment, delivery: Delivery) -> Payment {
+    // Best effort: where it cannot be recorded the purchase is over, and the record says paid.
+    if matches!(delivery.broke_off(), Ok(true)) { payment.broke_off() } else { payment }
 }
 
 /// Whether an answer of this status may hold terms once more, with the server's word on the payment in them.

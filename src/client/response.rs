@@ -6,6 +6,7 @@
 //! arrived before is handed out first.
 
 use super::held::Answer;
+use super::purchase::undelivered;
 use super::request::{Header, Progress};
 use crate::error::{Error, Money, Status};
 use crate::payer::{Delivery, Payment};
@@ -119,9 +120,6 @@ impl Response {
             }
             Err(error) => {
                 let error = Error::from_io(error, Status::ConnectionLost, "the answer could not be read to its end");
-                if error.status != Status::Cancelled {
-                    self.broke_off();
-                }
                 Err(self.failed(error))
             }
         }
@@ -191,15 +189,15 @@ impl Response {
 
     /// What was paid for did not arrive: a repeat of the purchase asks for it with the same payment.
     pub(super) fn broke_off(&mut self) {
-        // Best effort: where it cannot be recorded the purchase is over, and the error says paid.
-        if let Some(Ok(true)) = self.delivery.take().map(|delivery| delivery.broke_off()) {
-            self.payment = self.payment.take().map(Payment::broke_off);
-        }
+        let Some(delivery) = self.delivery.take() else { return };
+        self.payment = self.payment.take().map(|payment| undelivered(payment, *delivery));
     }
 
-    /// Closes the connection under a failed read, tells where the money is, and remembers both.
+    /// Closes the connection under a failed read, tells where the money is, and remembers both. A cancel is a failure
+    /// like others: it may be a deadline of the caller's, and he tries again.
     fn failed(&mut self, error: Error) -> Error {
         self.body = None;
+        self.broke_off();
         let error = self.with_money(error);
         self.failure = Some(error.again());
         error
@@ -211,6 +209,15 @@ impl Response {
             Some(payment) => (payment.money(), payment.retry()),
         };
         error.with_money(money, retry)
+    }
+}
+
+impl Drop for Response {
+    /// Let go before its end, an answer is all that the caller wanted of it; cancelled, it is not.
+    fn drop(&mut self) {
+        if self.delivery.is_some() && self.received.cancel.is_cancelled() {
+            self.broke_off();
+        }
     }
 }
 

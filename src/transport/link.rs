@@ -136,13 +136,16 @@ impl Link {
         loop {
             attempt.limits.cancel.check(Phase::Sending.doing())?;
             let rest = output.get(sent..).unwrap_or_default();
+            let left_before = stream.left_bytes();
             let step = if rest.is_empty() { stream.flush().map(|_| 0) } else { stream.write(rest) };
-            match step.and_then(|taken| Ok((taken, stream.flush()?))) {
+            let step = step.and_then(|taken| Ok((taken, stream.flush()?)));
+            // A record that holds a payment may leave whole before the next one fails.
+            if stream.left_bytes() != left_before || matches!(step, Ok((taken, _)) if taken > 0) {
+                attempt.set_request_sent_any();
+            }
+            match step {
                 Ok((taken, flushed)) => {
                     sent += taken;
-                    if taken > 0 {
-                        attempt.set_request_sent_any();
-                    }
                     if sent == output.len() && flushed {
                         return Ok(());
                     }

@@ -46,6 +46,8 @@ struct Tls {
     ciphertext: Vec<u8>,
     taken: usize,
     filled: usize,
+    /// Encrypted bytes that the system took.
+    left_bytes: u64,
 }
 
 impl Stream {
@@ -64,7 +66,7 @@ impl Stream {
         while session.is_handshaking() {
             session.complete_io(handshake_io)?;
         }
-        let tls = Tls { session, ciphertext: Vec::new(), taken: 0, filled: 0 };
+        let tls = Tls { session, ciphertext: Vec::new(), taken: 0, filled: 0, left_bytes: 0 };
         Ok(Stream { socket, tls: Some(Box::new(tls)), pid: std::process::id() })
     }
 
@@ -111,6 +113,12 @@ impl Stream {
                 Ok(taken)
             }
         }
+    }
+
+    /// How much of a TLS session has left, what a write that then failed sent first included. `None` without TLS,
+    /// where a write either fails or says itself what left.
+    pub(super) fn left_bytes(&self) -> Option<u64> {
+        self.tls.as_ref().map(|tls| tls.left_bytes)
     }
 
     /// Whether everything that was written has left; sends what can be sent at once.
@@ -214,9 +222,13 @@ impl Tls {
 
     /// Sends encrypted bytes until none are left (true) or the socket takes no more (false).
     fn flush(&mut self, socket: &Socket) -> io::Result<bool> {
+        self.flush_to(&mut SendNow(socket))
+    }
+
+    fn flush_to(&mut self, out: &mut impl Write) -> io::Result<bool> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut SendNow(socket)) {
-                Ok(_) => {}
+            match self.session.write_tls(out) {
+                Ok(bytes) => self.left_bytes += bytes as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -266,5 +278,40 @@ fn or_zero(sent: io::Result<usize>) -> io::Result<usize> {
     match sent {
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a few bytes, and is then gone.
+    struct Breaking(usize);
+
+    impl Write for Breaking {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_left_before_a_write_failed_is_known() {
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+        let mut tls = Tls { session, ciphertext: Vec::new(), taken: 0, filled: 0, left_bytes: 0 };
+        assert_eq!(tls.flush_to(&mut Breaking(0)).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(tls.left_bytes, 0);
+        assert_eq!(tls.flush_to(&mut Breaking(5)).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(tls.left_bytes, 5);
     }
 }

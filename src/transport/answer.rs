@@ -141,3 +141,19 @@ pub(super) fn sending_broke(
     attempt.stop();
     Ok(())
 }
+
+/// A limit that passes while sending ends the sending alone, where the server has answered and only reads no more: its
+/// answer may say that it was paid. `None`: sending has stopped.
+pub(super) fn unless_answered<T>(
+    attempt: &Attempt,
+    answer: &Answer,
+    step: Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    match step {
+        Err(error) if error.status == Status::Timeout && answer.is_decided() => {
+            attempt.stop();
+            Ok(None)
+        }
+        step => step.map(Some),
+    }
+}

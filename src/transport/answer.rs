@@ -88,6 +88,7 @@ pub(super) fn take_answer(
             answer.ended = true;
             attempt.limits.cancel.check(Phase::Sending.doing())?;
             if !answer.is_decided() {
+                attempt.set_broke_while_sending();
                 return Err(connection_lost(attempt, Phase::Sending, None));
             }
         }
@@ -95,6 +96,7 @@ pub(super) fn take_answer(
             attempt.limits.cancel.check(Phase::Sending.doing())?;
             answer.ended = true;
             if !answer.is_decided() {
+                attempt.set_broke_while_sending();
                 return Err(io_failure(attempt, Phase::Sending, cause));
             }
             attempt.stop();
@@ -136,6 +138,7 @@ pub(super) fn sending_broke(
     }
     answer.ended = true;
     if !answer.is_decided() {
+        attempt.set_broke_while_sending();
         return Err(io_failure(attempt, Phase::Sending, cause));
     }
     attempt.stop();

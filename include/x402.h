@@ -48,7 +48,8 @@
  *                            the User-Agent header
  *  * expect_continue         auto, always or never; default "auto"
  *                            ask with Expect: 100-continue before a body is sent; auto: when it is large
- *                            or of unknown length and a payment is possible
+ *                            or of unknown length and a payment is possible; never: only where a server
+ *                            broke off the upload without an answer
  *  * decompress              true or false; default "false"
  *                            ask for gzip or deflate and decode the answer
  *  * replay_memory           bytes; default "8388608"

@@ -123,6 +123,27 @@ fn first_byte_counts_from_the_end_of_sending_and_interim_answers_do_not_end_it()
     done.open();
 }
 
+/// A server that takes the payment, answers, and reads no more: what it said is the outcome, not the time it wasted.
+#[test]
+fn an_answer_that_came_is_not_lost_to_a_limit_that_passes_while_sending() {
+    for limits in [idle_limit as fn() -> _, total_limit] {
+        let (server, done) = holding(|peer| {
+            peer.head();
+            peer.exactly(100_000);
+            peer.send("HTTP/1.1 200 OK\r\nPayment-Response: receipt\r\nContent-Length: 5\r\n\r\ngoods");
+        });
+        let url = server.url("/");
+        let mut body = Counted::new(64 << 20);
+        let sized = OutgoingBody::Sized(64 << 20, &mut body);
+        let outcome = transport().round_trip(Outgoing { body: sized, deadlines: limits(), ..request("POST", &url) });
+        let incoming = outcome.unwrap();
+        assert_eq!((incoming.status, incoming.report.stopped_early), (200, true));
+        assert_eq!(incoming.headers[0], ("payment-response".to_string(), b"receipt".to_vec()));
+        assert_eq!(read_all(incoming), b"goods");
+        done.open();
+    }
+}
+
 #[test]
 fn a_slow_answer_is_not_idleness() {
     // Between the request and its answer only first_byte and total count.

@@ -522,8 +522,8 @@ fn repeat_after(lost: &Lost, paying: bool, again: Again) -> Option<Again> {
     if report.reused && !again.fresh_connection {
         return Some(Again { fresh_connection: true, ..again });
     }
-    // Reset while the body was on its way: the answer was lost with it, unless the server is asked first.
-    let unfinished = report.stopped_early && !report.expect_sent;
+    // Reset while the body was on its way, perhaps with an answer on it: asked before the body, the server can give it.
+    let unfinished = report.broke_while_sending && report.body_bytes_pulled > 0 && !report.expect_sent;
     (unfinished && !paying && again.expect.is_none()).then_some(Again { expect: Some(Expect::Require), ..again })
 }
 

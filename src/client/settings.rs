@@ -45,7 +45,7 @@ pub const SETTINGS: &[Setting] = &[
     row("sign_timeout_ms", "milliseconds, 0: none", "300000", true, "from the terms to the signature: approve callback and signer; they are not interrupted, and what comes later is refused"),
     row("max_redirects", "number, 0: hand 3xx to the caller", "10", true, "redirects followed before the call fails"),
     row("user_agent", "text, empty: none", concat!("libx402/", env!("CARGO_PKG_VERSION")), true, "the User-Agent header"),
-    row("expect_continue", "auto, always or never", "auto", true, "ask with Expect: 100-continue before a body is sent; auto: when it is large or of unknown length and a payment is possible"),
+    row("expect_continue", "auto, always or never", "auto", true, "ask with Expect: 100-continue before a body is sent; auto: when it is large or of unknown length and a payment is possible; never: only where a server broke off the upload without an answer"),
     row("decompress", "true or false", "false", true, "ask for gzip or deflate and decode the answer"),
     row("replay_memory", "bytes", "8388608", true, "how much of a body that cannot rewind is kept in memory for its replay"),
     row("replay_disk", "bytes", "1073741824", true, "how much more of it is kept in an unnamed temporary file"),

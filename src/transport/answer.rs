@@ -88,6 +88,7 @@ pub(super) fn take_answer(
             answer.ended = true;
             attempt.limits.cancel.check(Phase::Sending.doing())?;
             if !answer.is_decided() {
+                attempt.set_broke_while_sending();
                 return Err(connection_lost(attempt, Phase::Sending, None));
             }
         }
@@ -95,6 +96,7 @@ pub(super) fn take_answer(
             attempt.limits.cancel.check(Phase::Sending.doing())?;
             answer.ended = true;
             if !answer.is_decided() {
+                attempt.set_broke_while_sending();
                 return Err(io_failure(attempt, Phase::Sending, cause));
             }
             attempt.stop();
@@ -136,8 +138,25 @@ pub(super) fn sending_broke(
     }
     answer.ended = true;
     if !answer.is_decided() {
+        attempt.set_broke_while_sending();
         return Err(io_failure(attempt, Phase::Sending, cause));
     }
     attempt.stop();
     Ok(())
+}
+
+/// A limit that passes while sending ends the sending alone, where the server has answered and only reads no more: its
+/// answer may say that it was paid. `None`: sending has stopped.
+pub(super) fn unless_answered<T>(
+    attempt: &Attempt,
+    answer: &Answer,
+    step: Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    match step {
+        Err(error) if error.status == Status::Timeout && answer.is_decided() => {
+            attempt.stop();
+            Ok(None)
+        }
+        step => step.map(Some),
+    }
 }

@@ -17,8 +17,10 @@ pub struct Report {
     pub reused: bool,
     /// Bytes taken from the body's reader. More than the server saw, if sending was cut short.
     pub body_bytes_pulled: u64,
-    /// A final answer, or its absence behind a broken connection, ended the sending before the body did.
+    /// An answer ended the sending before the body did.
     pub stopped_early: bool,
+    /// The connection ended while the request was going out, and no answer was to be had from it.
+    pub broke_while_sending: bool,
     /// At least one byte of an answer came, an interim one included.
     pub any_response_byte: bool,
     /// At least one byte of the request was handed to the system.
@@ -32,6 +34,7 @@ pub(super) struct Attempt {
     reused: AtomicBool,
     pulled: AtomicU64,
     stopped: AtomicBool,
+    broke: AtomicBool,
     any_response_byte: AtomicBool,
     request_sent_any: AtomicBool,
     expect_sent: AtomicBool,
@@ -46,6 +49,7 @@ impl Attempt {
             reused: AtomicBool::new(false),
             pulled: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            broke: AtomicBool::new(false),
             any_response_byte: AtomicBool::new(false),
             request_sent_any: AtomicBool::new(false),
             expect_sent: AtomicBool::new(false),
@@ -59,6 +63,7 @@ impl Attempt {
             reused: self.reused.load(Ordering::Relaxed),
             body_bytes_pulled: self.pulled.load(Ordering::Relaxed),
             stopped_early: self.is_stopped(),
+            broke_while_sending: self.broke.load(Ordering::Relaxed),
             any_response_byte: self.any_response_byte.load(Ordering::Relaxed),
             request_sent_any: self.request_sent_any.load(Ordering::Relaxed),
             expect_sent: self.expect_sent.load(Ordering::Relaxed),
@@ -80,6 +85,10 @@ impl Attempt {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_broke_while_sending(&self) {
+        self.broke.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_any_response_byte(&self) {

@@ -7,7 +7,7 @@
 //! body was being sent" are one case with one way out: sending stops, the reader is asked no more, and what is
 //! left of the body exists only in ureq's count of it.
 
-use super::answer::{Answer, sending_broke, take_answer};
+use super::answer::{Answer, sending_broke, take_answer, unless_answered};
 use super::attempt::Attempt;
 use super::buffers::ConnectionBuffers;
 use super::cancel::Watch;
@@ -94,7 +94,10 @@ impl Link {
         if self.attempt.is_stopped() {
             return Ok(());
         }
-        self.attempt.limits.check_now(Phase::Sending)?;
+        let in_time = self.attempt.limits.check_now(Phase::Sending);
+        if unless_answered(&self.attempt, &self.answer, in_time)?.is_none() {
+            return Ok(());
+        }
         match self.stage {
             Stage::Head if !self.buffers.output.ends_head(amount) => self.send(amount),
             Stage::Head if !self.shape.has_body => {
@@ -158,7 +161,8 @@ impl Link {
             }
             let wanted = Ready { read: !answer.ended && !buffers.input.is_full(), write: true };
             let ready =
-                wait::until_ready(stream.socket(), wanted, &attempt.limits, Phase::Sending, Instant::now(), None)?;
+                wait::until_ready(stream.socket(), wanted, &attempt.limits, Phase::Sending, Instant::now(), None);
+            let Some(ready) = unless_answered(attempt, answer, ready)? else { return Ok(()) };
             if ready.read && wanted.read && take_answer(stream, &mut buffers.input, attempt, answer)? {
                 return Ok(());
             }

@@ -35,17 +35,20 @@ impl From<Error> for Denied {
     }
 }
 
-/// Checks `intent` against every budget that counts it. `spent` gives what counts under (scope, key, window).
+/// Checks `asked`, which is what would count of `intent`, against every budget that counts it. `spent` gives what counts
+/// under (scope, key, window).
 pub(super) fn check(
     budgets: &[Budget],
     intent: &Intent,
+    asked: Amount,
     mut spent: impl FnMut(Scope, &str, u64, Unit<'_>) -> Result<Amount, Error>,
 ) -> Result<(), Denied> {
     for budget in budgets {
-        let Some((unit, asked, limit)) = quantities(budget, intent) else { continue };
+        let Some((unit, asked, limit)) = quantities(budget, intent, asked) else { continue };
         let spent = spent(budget.scope, &intent.key(budget.scope), budget.window_s, unit)?;
         if spent.checked_add(asked).is_none_or(|sum| sum > limit) {
-            return Err(Denied::Refused(refusal(budget, spent, asked, limit)));
+            let what = if intent.channel.is_some() { "the deposit" } else { "the offer" };
+            return Err(Denied::Refused(refusal(budget, what, spent, asked, limit)));
         }
     }
     Ok(())
@@ -74,27 +77,27 @@ pub(super) fn in_dollars(asset: &crate::money::KnownAsset, amount: Amount) -> Am
     Usd::of(asset, &amount).map_or(Amount::MAX, Usd::to_units)
 }
 
-/// The budget's unit, what the intent is in it, and the limit; `None` where the budget does not count it.
-fn quantities<'a>(budget: &Budget, intent: &'a Intent) -> Option<(Unit<'a>, Amount, Amount)> {
+/// The budget's unit, what `asked` is in it, and the limit; `None` where the budget does not count the intent.
+fn quantities<'a>(budget: &Budget, intent: &'a Intent, asked: Amount) -> Option<(Unit<'a>, Amount, Amount)> {
     match &budget.limit {
         Price::Usd(limit) => {
             let asset = known_asset(&intent.network, &intent.asset)?;
-            Some((Unit::Usd, in_dollars(asset, intent.amount), limit.to_units()))
+            Some((Unit::Usd, in_dollars(asset, asked), limit.to_units()))
         }
         Price::Asset { amount, .. } => {
-            budget.limit.is_in(&intent.network, &intent.asset).then_some((Unit::Asset(intent), intent.amount, *amount))
+            budget.limit.is_in(&intent.network, &intent.asset).then_some((Unit::Asset(intent), asked, *amount))
         }
     }
 }
 
-fn refusal(budget: &Budget, spent: Amount, asked: Amount, limit: Amount) -> String {
+fn refusal(budget: &Budget, what: &str, spent: Amount, asked: Amount, limit: Amount) -> String {
     let over = if budget.window_s == 0 { "in all".to_string() } else { format!("in {} s", budget.window_s) };
     let dollars = matches!(budget.limit, Price::Usd(_));
     let shown = |amount: Amount| if dollars { Usd::from_units(amount).to_string() } else { amount.to_string() };
     let unit = if dollars { " USD" } else { " atomic units" };
     let (scope, asked, spent, limit) = (budget.scope.name(), shown(asked), shown(spent), shown(limit));
     format!(
-        "the offer asks {asked}{unit}, {spent}{unit} of the {scope} budget of {limit}{unit} {over} is reserved or \
+        "{what} asks {asked}{unit}, {spent}{unit} of the {scope} budget of {limit}{unit} {over} is reserved or \
          spent; raise it with budget \"{scope}\""
     )
 }

@@ -5,9 +5,10 @@
 //! the very same bytes, and a ledger that is copied or read by a stranger holds nothing that can be presented
 //! without the key.
 
+use super::channel::ChannelOrder;
 use super::purchase::Purchase;
 use crate::error::printable;
-use crate::money::{Amount, KnownAsset, Network, Scope, known_asset};
+use crate::money::{Amount, Draw, KnownAsset, Network, Scope, known_asset};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -19,7 +20,10 @@ pub struct Intent {
     pub payee: String,
     pub network: Network,
     pub asset: String,
+    /// The price.
     pub amount: Amount,
+    /// It is paid by a payment channel; what counts is what is deposited in it.
+    pub channel: Option<ChannelOrder>,
     /// Without one, nothing is presented again and every signature is a new purchase.
     pub purchase: Option<Purchase>,
     /// Seconds since 1970.
@@ -63,6 +67,8 @@ pub struct Recipe {
     pub terms: String,
     /// What a node said of the chain, as JSON; empty where nothing was asked.
     pub facts: String,
+    /// What is drawn from a payment channel. The ledger decides it when it reserves.
+    pub draw: Option<Draw>,
 }
 
 impl fmt::Debug for Recipe {
@@ -156,6 +162,8 @@ pub(super) struct Entry {
     pub valid_before_s: u64,
     /// Paid without a name, and its answer broke off: it may be presented again.
     pub broke_off: bool,
+    /// What it draws from a payment channel.
+    pub draw: Option<Draw>,
 }
 
 impl Entry {
@@ -172,7 +180,7 @@ impl Entry {
     /// For people and programs: never a nonce, never the terms.
     pub fn to_json(&self, in_flight: bool) -> Value {
         let usd = known_unit(&self.unit).and_then(|asset| crate::money::Usd::of(asset, &self.amount));
-        json!({
+        let mut out = json!({
             "id": self.id,
             "state": self.state.name(),
             "in_flight": in_flight,
@@ -189,6 +197,11 @@ impl Entry {
             "turned_down": self.refusal != TurnedDown::No,
             "transaction": printable(&self.transaction),
             "broke_off": self.broke_off,
-        })
+        });
+        if let Some(draw) = &self.draw {
+            out["channel"] = json!(draw.channel.to_string());
+            out["deposit"] = json!(draw.deposit.to_string());
+        }
+        out
     }
 }

@@ -6,16 +6,18 @@
 //! again with the same bytes. For the same reason the write-ahead log is emptied with outcomes and never while a
 //! payment waits for its reservation.
 
+mod channels;
 mod open;
 mod rows;
 
 use super::budgets::{self, Denied};
+use super::channel::{self, ChannelOrder, Outlook};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown};
 use super::owner::{self, Life};
 use super::purchase::{self, EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::{Error, Status};
-use crate::money::{Amount, Budget, Scope};
+use crate::money::{Amount, Budget, ChannelId, Draw, Scope};
 use rows::{add_total, entry_by_id, recipe_of, spent};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
@@ -78,7 +80,42 @@ impl File {
         let fault = self.fault("read");
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
         let latest_s = rows::latest_s(&transaction).map_err(&fault)?;
-        self.check_in(&transaction, lost, budgets, intent, intent.now_s.max(latest_s))
+        let now_s = intent.now_s.max(latest_s);
+        if intent.channel.is_some() {
+            return self.draw(&transaction, lost, budgets, intent, now_s).map(|_| ());
+        }
+        self.check_in(&transaction, lost, budgets, intent, intent.amount, now_s)
+    }
+
+    pub fn outlook(&self, order: &ChannelOrder, price: Amount) -> Result<Outlook, Denied> {
+        let state = self.lock()?;
+        let Open { connection, lost, .. } = &*state;
+        channel::outlook(order, price, |id| self.channel(connection, id), |id| self.in_hand(connection, lost, id))
+    }
+
+    fn channel(&self, db: &Connection, id: ChannelId) -> Result<Option<channel::State>, Error> {
+        channels::find(db, id).map_err(self.fault("read"))
+    }
+
+    /// Whether a live process has the entry in hand.
+    fn in_hand(&self, db: &Connection, lost: &HashSet<u64>, id: u64) -> Result<bool, Error> {
+        let entry = entry_by_id(db, id).map_err(self.fault("read"))?;
+        Ok(entry.is_some_and(|(entry, owner)| entry.state == State::Open && self.in_flight(lost, id, &owner)))
+    }
+
+    /// What the intent would draw from a channel, and what is known of that from then on. Nothing is written.
+    fn draw(
+        &self,
+        db: &Transaction<'_>,
+        lost: &HashSet<u64>,
+        budgets: &[Budget],
+        intent: &Intent,
+        now_s: u64,
+    ) -> Result<Option<(Draw, channel::State)>, Denied> {
+        let Some(order) = &intent.channel else { return Ok(None) };
+        let (find, in_hand) = (|id| self.channel(db, id), |id| self.in_hand(db, lost, id));
+        let fits = |deposit| self.check_in(db, lost, budgets, intent, deposit, now_s);
+        channel::draw(order, intent.amount, find, in_hand, fits).map(Some)
     }
 
     fn check_in(
@@ -87,10 +124,11 @@ impl File {
         lost: &HashSet<u64>,
         budgets: &[Budget],
         intent: &Intent,
+        asked: Amount,
         now_s: u64,
     ) -> Result<(), Denied> {
         let fault = self.fault("read");
-        budgets::check(budgets, intent, |scope, key, window_s, unit| match (scope, &intent.purchase) {
+        budgets::check(budgets, intent, asked, |scope, key, window_s, unit| match (scope, &intent.purchase) {
             (Scope::Purchase, None) => Ok(Amount::ZERO),
             (Scope::Purchase, Some(purchase)) => {
                 let history = self.history(db, lost, purchase)?;
@@ -127,7 +165,7 @@ impl File {
         Ok(standing)
     }
 
-    pub fn reserve(&self, order: Order<'_>) -> Result<Booked, Denied> {
+    pub fn reserve(&self, mut order: Order<'_>) -> Result<Booked, Denied> {
         let mut state = self.lock()?;
         let Open { connection, lost, .. } = &mut *state;
         let fault = self.fault("write");
@@ -140,12 +178,19 @@ impl File {
             return Ok(Booked::Standing(standing));
         }
         let at_s = order.intent.now_s.max(rows::latest_s(&transaction).map_err(&fault)?);
-        self.check_in(&transaction, lost, order.budgets, order.intent, at_s)?;
+        let drawn = self.draw(&transaction, lost, order.budgets, order.intent, at_s)?;
+        if drawn.is_none() {
+            self.check_in(&transaction, lost, order.budgets, order.intent, order.intent.amount, at_s)?;
+        }
+        order.recipe.draw = drawn.as_ref().map(|(draw, _)| draw.clone());
         let entry = Entry::new(0, at_s, &order);
         let id = rows::insert(&transaction, &entry, &order.recipe, &self.owner).map_err(&fault)?;
+        if let Some((draw, state)) = &drawn {
+            channels::insert(&transaction, id, &entry, draw, state).map_err(&fault)?;
+        }
         rows::count(&transaction, &entry, add_total).map_err(&fault)?;
         transaction.commit().map_err(&fault)?;
-        Ok(Booked::New(id))
+        Ok(Booked::New(id, order.recipe))
     }
 
     /// Judges the purchase's history; an entry to present again that is in nobody's hands is taken over.
@@ -268,7 +313,11 @@ impl File {
     }
 
     pub fn totals(&self) -> Result<Vec<Value>, Error> {
-        rows::totals(&self.lock()?.connection).map_err(self.fault("read"))
+        let state = self.lock()?;
+        let fault = self.fault("read");
+        let mut totals = rows::totals(&state.connection).map_err(&fault)?;
+        totals.extend(channels::all(&state.connection).map_err(&fault)?);
+        Ok(totals)
     }
 }
 
@@ -286,24 +335,29 @@ fn write_lazily(connection: &mut Connection, id: u64, holder: bool, outcome: &Ou
 
 /// Writes what became of an entry; an outcome that comes too late to matter changes nothing.
 fn apply(db: &Transaction<'_>, entry: &Entry, holder: bool, outcome: &Outcome) -> rusqlite::Result<()> {
+    if let Some(draw) = &entry.draw
+        && let Some(channel) = channels::find(db, draw.channel)?
+    {
+        channels::update(db, draw.channel, &outcome.moves(channel, entry, draw, holder))?;
+    }
     match outcome {
         Outcome::NeverLeft if entry.state == State::Open => {
             rows::set_state(db, entry.id, State::Released)?;
             rows::wipe(db, entry.id)?;
             rows::count(db, entry, rows::subtract_total)
         }
-        Outcome::Unknown(refusal) if holder && entry.state == State::Open => {
+        Outcome::Unknown { refusal, .. } if holder && entry.state == State::Open => {
             rows::set_state(db, entry.id, State::Unknown)?;
             db.prepare_cached("UPDATE entries SET refusal = ?2 WHERE id = ?1")?
                 .execute(params![rows::signed(entry.id), refusal.number()])
                 .map(|_| ())
         }
         Outcome::AsBefore if holder && entry.state == State::Open => rows::set_state(db, entry.id, State::Unknown),
-        Outcome::Paid { transaction, charged } => {
+        Outcome::Paid { transaction, charged, .. } => {
             rows::set_paid(db, entry, transaction, entry.counted_after(*charged))?;
             if entry.named { Ok(()) } else { rows::wipe(db, entry.id) }
         }
-        Outcome::NeverLeft | Outcome::Unknown(_) | Outcome::AsBefore => Ok(()),
+        Outcome::NeverLeft | Outcome::Unknown { .. } | Outcome::AsBefore => Ok(()),
     }
 }
 

@@ -5,12 +5,13 @@
 //! use: one that never left, or that is paid, was not named and was handed over, is forgotten at once.
 
 use super::budgets::{self, Denied, Unit, in_dollars};
+use super::channel::{self, Channel, ChannelOrder, Outlook};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown, known_unit};
 use super::purchase::{self, Past, Purchase, RetryRule, Verdict, judge};
 use super::series::Series;
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::Error;
-use crate::money::{Amount, Budget, KnownAsset, Scope};
+use crate::money::{Amount, Budget, ChannelId, Draw, KnownAsset, Scope};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,7 @@ struct Books {
     accounts: HashMap<(Scope, String), Account>,
     entries: BTreeMap<u64, (Entry, Recipe)>,
     purchases: HashMap<String, Vec<u64>>,
+    channels: BTreeMap<ChannelId, Channel>,
     last_id: u64,
     latest_s: u64,
 }
@@ -75,9 +77,10 @@ impl Account {
 }
 
 impl Books {
-    fn check(&mut self, budgets: &[Budget], intent: &Intent) -> Result<u64, Denied> {
+    /// Whether `asked` fits the budgets, and the time at which it would count.
+    fn check(&mut self, budgets: &[Budget], intent: &Intent, asked: Amount) -> Result<u64, Denied> {
         let now_s = intent.now_s.max(self.latest_s);
-        budgets::check(budgets, intent, |scope, key, window_s, unit| {
+        budgets::check(budgets, intent, asked, |scope, key, window_s, unit| {
             if scope == Scope::Purchase {
                 let Some(purchase) = &intent.purchase else { return Ok(Amount::ZERO) };
                 let ids = self.purchases.get(key).into_iter().flatten();
@@ -94,6 +97,24 @@ impl Books {
             Ok(account.spent(window_s, unit, now_s))
         })?;
         Ok(now_s)
+    }
+
+    /// What the intent would draw from a channel, and what is known of that from then on. Nothing is written.
+    fn draw(&mut self, budgets: &[Budget], intent: &Intent) -> Result<Option<(Draw, channel::State)>, Denied> {
+        let Some(order) = &intent.channel else { return Ok(None) };
+        let known: HashMap<ChannelId, channel::State> = self.known(order).collect();
+        let held: Vec<u64> = known.values().map(|state| state.holder).filter(|id| self.in_hand(*id)).collect();
+        let find = |id| Ok(known.get(&id).copied());
+        let fits = |deposit| self.check(budgets, intent, deposit).map(|_| ());
+        channel::draw(order, intent.amount, find, |id| Ok(held.contains(&id)), fits).map(Some)
+    }
+
+    fn known(&self, order: &ChannelOrder) -> impl Iterator<Item = (ChannelId, channel::State)> {
+        order.candidates.iter().filter_map(|id| self.channels.get(id).map(|channel| (*id, channel.state)))
+    }
+
+    fn in_hand(&self, id: u64) -> bool {
+        self.entries.get(&id).is_some_and(|(entry, _)| entry.state == State::Open)
     }
 
     fn count(&mut self, entry: &Entry) {
@@ -152,36 +173,61 @@ impl Memory {
     }
 
     pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
-        self.lock().check(budgets, intent).map(|_| ())
+        let mut books = self.lock();
+        if intent.channel.is_some() {
+            return books.draw(budgets, intent).map(|_| ());
+        }
+        books.check(budgets, intent, intent.amount).map(|_| ())
+    }
+
+    pub fn outlook(&self, order: &ChannelOrder, price: Amount) -> Result<Outlook, Denied> {
+        let books = self.lock();
+        let find = |id| Ok(books.channels.get(&id).map(|channel| channel.state));
+        channel::outlook(order, price, find, |id| Ok(books.in_hand(id)))
     }
 
     pub fn standing(&self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
         self.lock().judge(purchase, rule, now_s)
     }
 
-    pub fn reserve(&self, order: Order<'_>) -> Result<Booked, Denied> {
+    pub fn reserve(&self, mut order: Order<'_>) -> Result<Booked, Denied> {
         let mut books = self.lock();
         if let Some(purchase) = &order.intent.purchase
             && let Some(standing) = books.judge(purchase, order.rule, order.intent.now_s)?
         {
             return Ok(Booked::Standing(standing));
         }
-        let at_s = books.check(order.budgets, order.intent)?;
+        let drawn = books.draw(order.budgets, order.intent)?;
+        order.recipe.draw = drawn.as_ref().map(|(draw, _)| draw.clone());
+        let at_s = match drawn {
+            Some(_) => order.intent.now_s.max(books.latest_s),
+            None => books.check(order.budgets, order.intent, order.intent.amount)?,
+        };
         books.latest_s = at_s;
         books.last_id += 1;
         let entry = Entry::new(books.last_id, at_s, &order);
+        if let Some((draw, state)) = drawn {
+            let state = channel::State { holder: entry.id, ..state };
+            books.channels.insert(draw.channel, Channel::of(&entry, state));
+        }
         books.count(&entry);
         let id = entry.id;
         if let Some(purchase) = &entry.purchase {
             books.purchases.entry(purchase.clone()).or_default().push(id);
         }
-        books.entries.insert(id, (entry, order.recipe));
-        Ok(Booked::New(id))
+        books.entries.insert(id, (entry, order.recipe.clone()));
+        Ok(Booked::New(id, order.recipe))
     }
 
     pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) {
         let mut books = self.lock();
-        let Some((entry, _)) = books.entries.get_mut(&id) else { return };
+        let Books { entries, channels, .. } = &mut *books;
+        let Some((entry, _)) = entries.get_mut(&id) else { return };
+        if let Some(draw) = &entry.draw
+            && let Some(channel) = channels.get_mut(&draw.channel)
+        {
+            channel.state = outcome.moves(channel.state, entry, draw, holder);
+        }
         match outcome {
             Outcome::NeverLeft if entry.state == State::Open => {
                 if let Some(entry) = books.forget(id) {
@@ -189,13 +235,13 @@ impl Memory {
                 }
             }
             Outcome::NeverLeft => {}
-            Outcome::Unknown(refusal) if holder && entry.state == State::Open => {
+            Outcome::Unknown { refusal, .. } if holder && entry.state == State::Open => {
                 entry.state = State::Unknown;
                 entry.refusal = *refusal;
             }
             Outcome::AsBefore if holder && entry.state == State::Open => entry.state = State::Unknown,
-            Outcome::Unknown(_) | Outcome::AsBefore => {}
-            Outcome::Paid { transaction, charged } => {
+            Outcome::Unknown { .. } | Outcome::AsBefore => {}
+            Outcome::Paid { transaction, charged, .. } => {
                 let counted = entry.counted_after(*charged);
                 let less = Entry { counted: entry.counted.checked_sub(counted).unwrap_or_default(), ..entry.clone() };
                 entry.state = State::Paid;
@@ -264,7 +310,8 @@ impl Memory {
             rows.extend(units.map(|(unit, _, series)| (scope.name(), key.as_str(), unit.as_str(), series.total())));
         }
         rows.sort_unstable();
-        rows.into_iter().map(|(scope, key, unit, amount)| total_json(scope, key, unit, amount)).collect()
+        let totals = rows.into_iter().map(|(scope, key, unit, amount)| total_json(scope, key, unit, amount));
+        totals.chain(books.channels.iter().map(|(id, channel)| channel.to_json(*id))).collect()
     }
 }
 
@@ -278,6 +325,8 @@ impl Entry {
     pub(super) fn new(id: u64, at_s: u64, order: &Order<'_>) -> Self {
         let Order { intent, recipe, .. } = order;
         let purchase = intent.purchase.as_ref();
+        let draw = recipe.draw.clone();
+        let counted = draw.as_ref().map_or(intent.amount, |draw| draw.deposit);
         Entry {
             id,
             state: State::Open,
@@ -285,8 +334,8 @@ impl Entry {
             host: intent.key(Scope::Host),
             payee: intent.key(Scope::Payee),
             unit: intent.unit(),
-            amount: intent.amount,
-            counted: intent.amount,
+            amount: if counted.is_zero() { intent.amount } else { counted },
+            counted,
             purchase: purchase.map(|purchase| purchase.id.clone()),
             named: purchase.is_some_and(|purchase| purchase.named),
             refusal: TurnedDown::No,
@@ -294,6 +343,7 @@ impl Entry {
             payer: recipe.payer.clone(),
             valid_before_s: recipe.valid_before_s,
             broke_off: false,
+            draw,
         }
     }
 
@@ -308,6 +358,6 @@ impl Entry {
 
     pub(super) fn past(&self, in_flight: bool) -> Past {
         let Entry { id, state, refusal, valid_before_s, broke_off, .. } = *self;
-        Past { id, state, in_flight, refusal, valid_before_s, broke_off }
+        Past { id, state, in_flight, refusal, valid_before_s, is_voucher: self.draw.is_some(), broke_off }
     }
 }

@@ -8,6 +8,7 @@
 //! durable write before the signature exists, and it is enough to present the very same bytes after a crash.
 
 mod budgets;
+mod channel;
 mod entry;
 mod file;
 mod memory;
@@ -16,7 +17,7 @@ mod purchase;
 mod series;
 
 use crate::error::{Error, Status};
-use crate::money::{Amount, Budget, Usd};
+use crate::money::{Amount, Budget, Draw, Usd};
 use entry::Entry;
 use file::File;
 use memory::Memory;
@@ -25,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use budgets::{Denied, Stood};
+pub use channel::{Acknowledged, ChannelOrder, Correction, OnChain, Outlook};
 pub use entry::{Intent, Recipe, State, TurnedDown};
 pub use purchase::{EXPIRY_MARGIN_S, Purchase, RetryRule, check_name};
 
@@ -50,15 +52,15 @@ pub struct Order<'a> {
 /// What [`Ledger::reserve`] gives.
 #[derive(Debug)]
 pub enum Grant {
-    /// The amount counts; sign.
-    New(Reservation),
+    /// The amount counts; sign what the recipe says.
+    New(Reservation, Recipe),
     /// The purchase has a signature that may settle yet: make the same one again.
     Standing(Reservation, Recipe),
 }
 
 /// What a store gives.
 enum Booked {
-    New(u64),
+    New(u64, Recipe),
     Standing(Standing),
 }
 
@@ -74,14 +76,35 @@ struct Standing {
 #[derive(Clone, Debug)]
 enum Outcome {
     NeverLeft,
-    Unknown(TurnedDown),
+    Unknown {
+        refusal: TurnedDown,
+        /// What the server says of the channel, where that is to be believed.
+        correction: Option<Correction>,
+    },
     /// Taken over and not presented: as it was before.
     AsBefore,
     Paid {
         transaction: String,
         /// What was taken, where that is to be believed.
         charged: Option<Amount>,
+        /// What the receipt says of the channel, where the payment draws from one.
+        acknowledged: Acknowledged,
     },
+}
+
+impl Outcome {
+    const LOST: Outcome = Outcome::Unknown { refusal: TurnedDown::No, correction: None };
+
+    /// What is known of the channel that an entry draws from, once this became of the entry.
+    fn moves(&self, channel: channel::State, entry: &Entry, draw: &Draw, holder: bool) -> channel::State {
+        match self {
+            Outcome::Paid { acknowledged, .. } => channel.paid(draw, *acknowledged, entry.state != State::Paid),
+            Outcome::Unknown { correction: Some(correction), .. } if holder && entry.state == State::Open => {
+                channel.corrected(draw, *correction)
+            }
+            _ => channel,
+        }
+    }
 }
 
 impl Ledger {
@@ -103,6 +126,14 @@ impl Ledger {
         match &self.0 {
             Store::Memory(memory) => memory.check(budgets, intent),
             Store::File(file) => file.check(budgets, intent),
+        }
+    }
+
+    /// What a payment of `price` by one of these channels would meet now.
+    pub fn outlook(&self, order: &ChannelOrder, price: Amount) -> Result<Outlook, Denied> {
+        match &self.0 {
+            Store::Memory(memory) => memory.outlook(order, price),
+            Store::File(file) => file.outlook(order, price),
         }
     }
 
@@ -128,8 +159,9 @@ impl Ledger {
             Store::File(file) => file.reserve(order),
         }?;
         Ok(match booked {
-            Booked::New(id) => {
-                Grant::New(Reservation { ledger: Arc::clone(self), id, hold: Hold::Unsigned, open: true })
+            Booked::New(id, recipe) => {
+                let ledger = Arc::clone(self);
+                Grant::New(Reservation { ledger, id, hold: Hold::Unsigned, open: true }, recipe)
             }
             Booked::Standing(standing) => {
                 let (reservation, recipe) = self.again(standing);
@@ -184,7 +216,8 @@ impl Ledger {
         Ok(Value::Array(rows).to_string())
     }
 
-    /// A JSON list of what counts: scope, key, unit, amount in atomic units, dollars where the asset is known.
+    /// A JSON list of what counts: scope, key, unit, amount in atomic units, dollars where the asset is known. After them
+    /// the payment channels, with the scope `channel`: the amount is what is deposited there.
     pub fn totals(&self) -> Result<String, Error> {
         let rows = match &self.0 {
             Store::Memory(memory) => memory.totals(),
@@ -245,14 +278,32 @@ impl Reservation {
 
     /// A receipt says paid; with `charged`, that so much was taken, and no more of the amount counts from here on.
     pub fn paid(self, transaction: &str, charged: Option<Amount>) -> Result<Delivery, Error> {
+        self.delivered(Outcome::Paid {
+            transaction: transaction.into(),
+            charged,
+            acknowledged: Acknowledged::default(),
+        })
+    }
+
+    /// As [`Reservation::paid`], of a payment by channel: what was deposited counts whatever was charged.
+    pub fn paid_by_channel(self, transaction: &str, acknowledged: Acknowledged) -> Result<Delivery, Error> {
+        self.delivered(Outcome::Paid { transaction: transaction.into(), charged: None, acknowledged })
+    }
+
+    fn delivered(self, outcome: Outcome) -> Result<Delivery, Error> {
         let delivery = Delivery { ledger: Arc::clone(&self.ledger), id: self.id };
-        self.end(Outcome::Paid { transaction: transaction.to_string(), charged })?;
+        self.end(outcome)?;
         Ok(delivery)
     }
 
     /// It was sent, and no receipt says paid.
     pub fn unknown(self, refusal: TurnedDown) -> Result<(), Error> {
-        self.end(Outcome::Unknown(refusal))
+        self.end(Outcome::Unknown { refusal, correction: None })
+    }
+
+    /// As [`Reservation::unknown`], and the server says why the voucher is not the one it expects.
+    pub fn corrected(self, refusal: TurnedDown, correction: Correction) -> Result<(), Error> {
+        self.end(Outcome::Unknown { refusal, correction: Some(correction) })
     }
 
     fn end(mut self, outcome: Outcome) -> Result<(), Error> {
@@ -295,7 +346,7 @@ impl Drop for Reservation {
         let outcome = match self.hold {
             Hold::Unsigned => Outcome::NeverLeft,
             Hold::Claimed => Outcome::AsBefore,
-            Hold::Signed | Hold::Presented | Hold::Borrowed => Outcome::Unknown(TurnedDown::No),
+            Hold::Signed | Hold::Presented | Hold::Borrowed => Outcome::LOST,
         };
         // An outcome that cannot be written leaves the entry open, which counts as sent: the safe side.
         let _ = self.ledger.close(self.id, self.hold != Hold::Borrowed, &outcome);
@@ -306,15 +357,17 @@ impl Drop for Reservation {
 fn stands(entry: &Entry, why: &str) -> Denied {
     let usd = entry::known_unit(&entry.unit).and_then(|asset| Usd::of(asset, &entry.amount));
     let at_risk = (entry.state != State::Paid).then_some((entry.amount, usd));
+    let until = match &entry.draw {
+        Some(_) => "whose voucher never expires".to_string(),
+        None => format!("which can settle until {} seconds since 1970", entry.valid_before_s),
+    };
     let reason = format!(
-        "an authorization of this purchase stands (entry {}): {} atomic units of {} to {}, {}, which can settle until {} \
-         seconds since 1970; retry_policy {why}",
+        "an authorization of this purchase stands (entry {}): {} atomic units of {} to {}, {}, {until}; retry_policy {why}",
         entry.id,
         entry.amount,
         entry.unit,
         entry.payee,
         entry.state.name(),
-        entry.valid_before_s
     );
     Denied::Stands(Box::new(Stood { reason, entry: entry.id, at_risk }))
 }

@@ -62,18 +62,25 @@ pub(super) struct Past {
     pub in_flight: bool,
     pub refusal: TurnedDown,
     pub valid_before_s: u64,
+    /// It holds a voucher of a payment channel, which no time makes void.
+    pub is_voucher: bool,
     /// Paid, and what was paid for did not arrive whole.
     pub broke_off: bool,
 }
 
 impl Past {
-    fn is_void(&self, now_s: u64) -> bool {
+    /// The time is over in which it is taken for the same purchase; but for a voucher, it cannot settle any more.
+    fn is_old(&self, now_s: u64) -> bool {
         now_s > self.valid_before_s.saturating_add(EXPIRY_MARGIN_S)
+    }
+
+    fn is_void(&self, now_s: u64) -> bool {
+        self.is_old(now_s) && !self.is_voucher
     }
 
     /// Whether this signature and one that is made now are for one purchase.
     fn belongs(&self, named: bool, now_s: u64) -> bool {
-        let over = (self.state == State::Paid && !self.broke_off) || self.in_flight || self.is_void(now_s);
+        let over = (self.state == State::Paid && !self.broke_off) || self.in_flight || self.is_old(now_s);
         named || !over
     }
 }
@@ -145,7 +152,8 @@ mod tests {
     const NOW_S: u64 = 1_000_000;
 
     fn past(id: u64, state: State) -> Past {
-        Past { id, state, in_flight: false, refusal: TurnedDown::No, valid_before_s: NOW_S + 60, broke_off: false }
+        let (refusal, valid_before_s) = (TurnedDown::No, NOW_S + 60);
+        Past { id, state, in_flight: false, refusal, valid_before_s, is_voucher: false, broke_off: false }
     }
 
     #[test]
@@ -179,6 +187,18 @@ mod tests {
         assert_eq!(named(refused(TurnedDown::Proven), NOW_S), Verdict::Sign);
         let paid_after_all = Past { refusal: TurnedDown::Proven, ..past(1, State::Paid) };
         assert_eq!(named(paid_after_all, NOW_S), Verdict::Present(1));
+    }
+
+    #[test]
+    fn time_makes_no_voucher_void_for_a_purchase_with_a_name() {
+        let voucher = Past { is_voucher: true, ..past(1, State::Unknown) };
+        let late_s = NOW_S + 60 + EXPIRY_MARGIN_S + 1_000_000;
+        for rule in [RetryRule::Proven, RetryRule::UpTo(9)] {
+            assert_eq!(judge(&[voucher], true, rule, late_s), Verdict::Present(1));
+            assert_eq!(judge(&[voucher], false, rule, late_s), Verdict::Sign);
+            let proven = Past { refusal: TurnedDown::Proven, ..voucher };
+            assert_eq!(judge(&[proven], true, rule, NOW_S), Verdict::Sign);
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Budgets at their edges and entries through their lives, over both stores.
 
 use super::*;
-use crate::money::{Amount, Network, Price, Scope};
+use crate::money::{Amount, ChannelId, Network, Price, Scope};
 use std::path::PathBuf;
 
+mod channels;
 mod file;
 mod repeats;
 
@@ -37,7 +38,7 @@ impl Bench {
 
     fn reserve(&self, intent: Intent) -> Result<Reservation, String> {
         match self.order(intent, None, RetryRule::Proven) {
-            Ok(Grant::New(reservation)) => Ok(reservation),
+            Ok(Grant::New(reservation, _)) => Ok(reservation),
             Err(Denied::Refused(reason)) => Err(reason),
             other => panic!("{other:?}"),
         }
@@ -56,7 +57,7 @@ impl Bench {
 
 fn recipe(signed_s: u64) -> Recipe {
     let (payer, terms, facts) = ("0xpayer".into(), TERMS.into(), String::new());
-    Recipe { payer, nonce: [7; 32], signed_s, valid_before_s: signed_s + 60, terms, facts }
+    Recipe { payer, nonce: [7; 32], signed_s, valid_before_s: signed_s + 60, terms, facts, draw: None }
 }
 
 fn intent(amount: &str, host: &str, now_s: u64) -> Intent {
@@ -66,6 +67,7 @@ fn intent(amount: &str, host: &str, now_s: u64) -> Intent {
         network: Network::parse(BASE).unwrap(),
         asset: USDC.into(),
         amount: Amount::parse(amount).unwrap(),
+        channel: None,
         purchase: None,
         now_s,
     }

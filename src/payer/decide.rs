@@ -191,6 +191,7 @@ pub(super) fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s
         network: offer.network.clone(),
         asset: offer.asset.clone(),
         amount: offer.amount,
+        channel: None,
         purchase: identity.purchase.cloned(),
         now_s,
     }

@@ -76,14 +76,9 @@ impl Quoted {
             Err(error) => return Err(self.declined(format!("signing failed: {error}"))),
         };
         self.intent.now_s = recipe.signed_s;
-        let order = Order {
-            intent: &self.intent,
-            recipe: recipe.clone(),
-            rule: identity.rule,
-            budgets: means.policy.budgets(),
-        };
+        let order = Order { intent: &self.intent, recipe, rule: identity.rule, budgets: means.policy.budgets() };
         match means.ledger.reserve(order) {
-            Ok(Grant::New(reservation)) => {
+            Ok(Grant::New(reservation, recipe)) => {
                 let (deadline, believes) = (means.deadline, means.policy.believes_receipts(&self.offer().scheme));
                 Ok(Claim::Reserved(Box::new(Reserved { quoted: self, recipe, reservation, deadline, believes })))
             }
@@ -111,7 +106,7 @@ impl Quoted {
         let valid_before_s = scheme::valid_before_s(self.offer(), signed_s);
         let terms = self.challenge.terms_of(self.offer());
         let (payer, facts) = (self.payable.payer.clone(), self.facts.to_json());
-        Ok(Recipe { payer, nonce, signed_s, valid_before_s, terms, facts })
+        Ok(Recipe { payer, nonce, signed_s, valid_before_s, terms, facts, draw: None })
     }
 }
 

@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// "x402", so that file(1) and this library know a ledger from any other database.
 const APPLICATION_ID: i64 = 0x7834_3032;
+/// What makes of a file of each version one of the next, from an empty one on: a new file goes the way of an old one.
+const SCHEMAS: [&str; 2] = [include_str!("../schema.sql"), include_str!("../schema_2.sql")];
 /// The version of the schema.
-const VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("../schema.sql");
+const VERSION: i64 = SCHEMAS.len() as i64;
 
 /// How long a call waits for another process's transaction.
 pub(super) const BUSY_WAIT_MS: i32 = 5000;
@@ -60,8 +61,11 @@ fn prepare(connection: &mut Connection, shown: &str) -> Result<(), Error> {
     connection.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF;").map_err(failed)?;
     durability(connection, true).map_err(failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    if pragma_number(&transaction, "user_version").map_err(failed)? == 0 {
-        transaction.execute_batch(SCHEMA).map_err(failed)?;
+    let version = pragma_number(&transaction, "user_version").map_err(failed)?;
+    if version < VERSION {
+        for schema in SCHEMAS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+            transaction.execute_batch(schema).map_err(failed)?;
+        }
         let mark = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
         transaction.execute_batch(&mark).map_err(failed)?;
     }

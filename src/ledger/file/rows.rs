@@ -3,7 +3,7 @@
 //! Owns the SQL and the conversion of amounts to decimal text and back. Decides nothing. SQLite's integers are
 //! signed and its sums are not exact beyond 63 bits, so amounts are added here and never there.
 
-use super::{Amount, Entry, OptionalExtension, Recipe, Scope, State, TurnedDown};
+use super::{Amount, ChannelId, Draw, Entry, OptionalExtension, Recipe, Scope, State, TurnedDown};
 use crate::ledger::budgets::Unit;
 use crate::ledger::memory::total_json;
 use rusqlite::types::Type;
@@ -11,18 +11,22 @@ use rusqlite::{Connection, Result, Row, params};
 use serde_json::Value;
 
 const ENTRY_COLUMNS: &str = "id, state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id, \
-                             payer, valid_before_s, counted, state = 'paid' AND NOT named AND terms IS NOT NULL, owner";
+                             payer, valid_before_s, counted, state = 'paid' AND NOT named AND terms IS NOT NULL, owner, \
+                             draws.entry, channel, salt, charged, claimable, deposit, signed_before";
+
+/// Entries with what they draw from channels, where they do.
+const ENTRIES: &str = "entries LEFT JOIN draws ON draws.entry = entries.id";
 
 /// A number as SQLite keeps it.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> Result<u64> {
     row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or(0))
 }
 
-fn amount(row: &Row<'_>, column: usize) -> Result<Amount> {
+pub(super) fn amount(row: &Row<'_>, column: usize) -> Result<Amount> {
     let text: String = row.get(column)?;
     Amount::parse(&text).map_err(|why| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into()))
 }
@@ -48,6 +52,7 @@ fn entry(row: &Row<'_>) -> Result<(Entry, String)> {
         valid_before_s: unsigned(row, 12)?,
         counted: amount(row, 13)?,
         broke_off: row.get(14)?,
+        draw: draw(row, 16)?,
     };
     Ok((entry, row.get(15)?))
 }
@@ -60,13 +65,13 @@ pub(super) fn latest_s(db: &Connection) -> Result<u64> {
 /// The entries of a purchase that count, oldest first, each with its owner.
 pub(super) fn history(db: &Connection, purchase: &str) -> Result<Vec<(Entry, String)>> {
     let sql = format!(
-        "SELECT {ENTRY_COLUMNS} FROM entries WHERE purchase = ?1 AND state IN ('open', 'unknown', 'paid') ORDER BY id"
+        "SELECT {ENTRY_COLUMNS} FROM {ENTRIES} WHERE purchase = ?1 AND state IN ('open', 'unknown', 'paid') ORDER BY id"
     );
     db.prepare_cached(&sql)?.query_map([purchase], entry)?.collect()
 }
 
 pub(super) fn entry_by_id(db: &Connection, id: u64) -> Result<Option<(Entry, String)>> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id = ?1");
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM {ENTRIES} WHERE id = ?1");
     db.prepare_cached(&sql)?.query_row([signed(id)], entry).optional()
 }
 
@@ -84,19 +89,44 @@ pub(super) fn unsettled_after(db: &Connection, after_id: u64, limit: usize) -> R
 }
 
 fn listed(db: &Connection, which: &str, after_id: u64, limit: usize) -> Result<Vec<(Entry, String)>> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id > ?1 AND ({which}) ORDER BY id LIMIT ?2");
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM {ENTRIES} WHERE id > ?1 AND ({which}) ORDER BY id LIMIT ?2");
     let limit = signed(limit as u64);
     db.prepare_cached(&sql)?.query_map([signed(after_id), limit], entry)?.collect()
 }
 
+/// The columns of `draws` from `at` on.
+fn draw(row: &Row<'_>, at: usize) -> Result<Option<Draw>> {
+    if row.get::<_, Option<i64>>(at)?.is_none() {
+        return Ok(None);
+    }
+    let known: Option<String> = row.get(at + 6)?;
+    Ok(Some(Draw {
+        channel: channel_id(row, at + 1)?,
+        salt: unsigned(row, at + 2)?,
+        charged: amount(row, at + 3)?,
+        claimable: amount(row, at + 4)?,
+        deposit: amount(row, at + 5)?,
+        signed_before: if known.is_some() { Some(amount(row, at + 6)?) } else { None },
+    }))
+}
+
+pub(super) fn channel_id(row: &Row<'_>, column: usize) -> Result<ChannelId> {
+    let text: String = row.get(column)?;
+    ChannelId::parse(&text).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("no channel is called {text}").into())
+    })
+}
+
 /// What the signature of an entry is made from; nothing once it was wiped.
 pub(super) fn recipe_of(db: &Connection, id: u64) -> Result<Option<Recipe>> {
-    let sql = "SELECT payer, signed_s, valid_before_s, nonce, terms, facts FROM entries
+    let sql = "SELECT payer, signed_s, valid_before_s, nonce, terms, facts,
+                 draws.entry, channel, salt, charged, claimable, deposit, signed_before
+               FROM entries LEFT JOIN draws ON draws.entry = entries.id
                WHERE id = ?1 AND nonce IS NOT NULL AND terms IS NOT NULL AND facts IS NOT NULL";
     let recipe = |row: &Row<'_>| {
         let (signed_s, valid_before_s) = (unsigned(row, 1)?, unsigned(row, 2)?);
         let (nonce, terms, facts) = (row.get(3)?, row.get(4)?, row.get(5)?);
-        Ok(Recipe { payer: row.get(0)?, signed_s, valid_before_s, nonce, terms, facts })
+        Ok(Recipe { payer: row.get(0)?, signed_s, valid_before_s, nonce, terms, facts, draw: draw(row, 6)? })
     };
     db.prepare_cached(sql)?.query_row([signed(id)], recipe).optional()
 }

@@ -66,13 +66,98 @@ fn as_a_child() {
         }
         "die" => {
             let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
-            let Grant::New(mut reservation) = grant else { panic!("a signature stood") };
+            let Grant::New(mut reservation, _) = grant else { panic!("a signature stood") };
             reservation.commit();
             // SIGKILL to oneself: nothing runs after it, no destructor either.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
         }
+        "draw" => {
+            for _ in 0..20 {
+                let grant = bench.order(super::channels::drawing(), None, RetryRule::Proven);
+                if let Ok(Grant::New(mut reservation, _)) = grant {
+                    reservation.commit();
+                    reservation.paid_by_channel("0xabc", Acknowledged::default()).unwrap();
+                }
+            }
+        }
+        "die drawing" => {
+            let grant = bench.order(super::channels::drawing(), Some(&purchase()), RetryRule::Proven).unwrap();
+            let Grant::New(mut reservation, _) = grant else { panic!("a signature stood") };
+            reservation.commit();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
         other => panic!("{other}"),
     }
+}
+
+/// What the totals say of the channels, added up: balance, charged, signed_max.
+fn channels(bench: &Bench) -> [u64; 3] {
+    let totals: Value = serde_json::from_str(&bench.ledger.totals().unwrap()).unwrap();
+    let rows: Vec<&Value> = totals.as_array().unwrap().iter().filter(|row| row["scope"] == "channel").collect();
+    let sum = |name: &str| rows.iter().map(|row| row[name].as_str().unwrap().parse::<u64>().unwrap()).sum();
+    ["amount", "charged", "signed_max"].map(sum)
+}
+
+#[test]
+fn processes_share_channels_and_each_payment_is_drawn_once() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let mut children: Vec<Child> = (0..2).map(|_| folder.child("draw")).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let [deposited, charged, signed] = channels(&bench);
+    assert_eq!((charged, signed), (4000, 4000), "40 payments of 100, each over what was charged before");
+    assert_eq!(bench.total(), deposited.to_string());
+    assert!((4000..=5000).contains(&deposited), "{deposited}");
+}
+
+#[test]
+fn a_killed_process_leaves_its_channel_to_others_and_its_voucher_to_the_same_purchase() {
+    let folder = Folder::new();
+    assert!(!folder.child("die drawing").wait().unwrap().success());
+    let bench = folder.bench(&dime());
+    assert_eq!((bench.total(), channels(&bench)), ("500".into(), [0, 0, 100]));
+    let (standing, recipe) = bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().unwrap();
+    let first = recipe.draw.unwrap();
+    assert_eq!((first.claimable, first.deposit), (Amount::from(100), Amount::from(500)));
+    // While it is presented again its channel is in hand, and a second purchase takes the next one.
+    let beside = Purchase { id: "order-18".into(), named: false };
+    let order = || bench.order(super::channels::drawing(), Some(&beside), RetryRule::Proven).unwrap();
+    let Grant::New(next, recipe) = order() else { panic!() };
+    assert_eq!(recipe.draw.unwrap().salt, 1);
+    drop(next);
+    standing.unknown(TurnedDown::No).unwrap();
+    let Grant::New(_, recipe) = order() else { panic!() };
+    let second = recipe.draw.unwrap();
+    assert_eq!((second.channel, second.claimable), (first.channel, first.claimable), "no sum of the two");
+}
+
+#[test]
+fn a_file_of_version_1_opens_keeps_its_entries_and_learns_channels() {
+    let folder = Folder::new();
+    let old = rusqlite::Connection::open(folder.path()).unwrap();
+    old.execute_batch(include_str!("../schema.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO entries VALUES (1, 'unknown', 5, 'a', 'p', 'u', '1000', '1000', 'order-17', 1, 0, '', '', '0xpayer', 5,
+           65, zeroblob(32), '{\"x402Version\":2,\"accepts\":[]}', '');
+         INSERT INTO totals VALUES ('all', '', 'u', '1000');
+         PRAGMA application_id = 0x78343032; PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    let bench = folder.bench(&dime());
+    assert_eq!(bench.total(), "1000");
+    let named = Purchase { named: true, ..purchase() };
+    let (_, recipe) = bench.ledger.standing(&named, RetryRule::Proven, 5).unwrap().unwrap();
+    assert_eq!((recipe.signed_s, recipe.draw), (5, None));
+    let Ok(Grant::New(..)) = bench.order(super::channels::drawing(), None, RetryRule::Proven) else { panic!() };
+    drop(bench);
+    let version = rusqlite::Connection::open(folder.path()).unwrap();
+    let version: i64 = version.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+    assert_eq!(channels(&folder.bench(&dime())), [0, 0, 100]);
 }
 
 #[test]
@@ -135,7 +220,7 @@ fn a_late_receipt_for_an_abandoned_entry_counts_it_again() {
     let folder = Folder::new();
     let bench = folder.bench(&[]);
     let order = |rule| bench.order(intent("1000", "a", NOW_S), Some(&Purchase { named: true, ..purchase() }), rule);
-    let Ok(Grant::New(first)) = order(RetryRule::Proven) else { panic!() };
+    let Ok(Grant::New(first, _)) = order(RetryRule::Proven) else { panic!() };
     first.unknown(TurnedDown::No).unwrap();
     let borrowed = Reservation { ledger: Arc::clone(&bench.ledger), id: 1, hold: Hold::Borrowed, open: true };
     bench.ledger.abandon(1).unwrap();
@@ -165,8 +250,8 @@ fn a_newer_version_a_folder_and_a_missing_folder_are_refused() {
     let folder = Folder::new();
     drop(folder.bench(&[]));
     let newer = rusqlite::Connection::open(folder.path()).unwrap();
-    newer.pragma_update(None, "user_version", 2).unwrap();
-    folder.open_fails("version 2");
+    newer.pragma_update(None, "user_version", 3).unwrap();
+    folder.open_fails("version 3");
 
     let error = Ledger::open(Some(folder.folder.path())).unwrap_err();
     assert!(error.message.contains("not a regular file"), "{}", error.message);
@@ -224,7 +309,7 @@ fn an_outcome_that_cannot_be_written_leaves_an_entry_that_counts_and_is_presente
     let bench = folder.bench(&dime());
     let Store::File(file) = &bench.ledger.0 else { panic!() };
     let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
-    let Grant::New(mut reservation) = grant else { panic!() };
+    let Grant::New(mut reservation, _) = grant else { panic!() };
     reservation.commit();
     file.wait_briefly_for_a_test();
     let other = rusqlite::Connection::open(folder.path()).unwrap();
@@ -257,6 +342,7 @@ impl Bench {
             valid_before_s: NOW_S + 60,
             terms: terms.into(),
             facts: r#"{"a":"b"}"#.into(),
+            draw: None,
         };
         let order = Order { intent: &intent, recipe, rule: RetryRule::Proven, budgets: &self.budgets };
         self.ledger.reserve(order)
@@ -277,7 +363,7 @@ fn price_of_a_reservation() {
             let begun = std::time::Instant::now();
             let grant = bench.order(intent("1", "a", NOW_S), Some(&purchase), RetryRule::Proven).unwrap();
             reserving += begun.elapsed();
-            let Grant::New(mut reservation) = grant else { panic!() };
+            let Grant::New(mut reservation, _) = grant else { panic!() };
             reservation.commit();
             let begun = std::time::Instant::now();
             reservation.paid("0xabc", None).unwrap();

@@ -16,7 +16,7 @@ fn buy(bench: &Bench, purchase: &Purchase, now_s: u64) -> Grant {
 
 fn new(grant: Grant) -> Reservation {
     match grant {
-        Grant::New(mut reservation) => {
+        Grant::New(mut reservation, _) => {
             reservation.commit();
             reservation
         }
@@ -30,7 +30,7 @@ fn standing(grant: Grant) -> (Reservation, Recipe) {
             reservation.commit();
             (reservation, recipe)
         }
-        Grant::New(_) => panic!("a second signature"),
+        Grant::New(..) => panic!("a second signature"),
     }
 }
 
@@ -176,7 +176,7 @@ fn an_abandoned_entry_counts_no_more_and_a_late_receipt_counts_it_again() {
 fn a_paid_purchase_whose_answer_broke_off_is_presented_again_until_it_is_void_or_given_up() {
     let bought = |bench: &Bench, purchase: &Purchase| {
         let grant = buy(bench, purchase, NOW_S);
-        let Grant::New(mut reservation) = grant else { panic!("a signature stood") };
+        let Grant::New(mut reservation, _) = grant else { panic!("a signature stood") };
         reservation.commit();
         let entry = reservation.entry();
         let delivery = reservation.paid("0xabc", None).unwrap();
@@ -209,7 +209,7 @@ fn a_paid_purchase_whose_answer_broke_off_is_presented_again_until_it_is_void_or
         drop(standing(buy(bench, &derived(), NOW_S)).0.paid("0xabc", None).unwrap());
         drop(new(buy(bench, &derived(), NOW_S)));
         assert_eq!(bench.total(), "20000", "handed over the second time, it is over");
-        let Grant::New(nobody) = bench.order(intent("1", "a", NOW_S), None, RetryRule::Proven).unwrap() else {
+        let Grant::New(nobody, _) = bench.order(intent("1", "a", NOW_S), None, RetryRule::Proven).unwrap() else {
             panic!()
         };
         assert!(!nobody.paid("0xabc", None).unwrap().broke_off(&recipe(NOW_S)).unwrap());

@@ -27,6 +27,7 @@ pub struct Stood {
     pub entry: u64,
     /// What may settle yet, in atomic units and where it can be told in dollars; `None` if it is paid.
     pub at_risk: Option<(Amount, Option<Usd>)>,
+    pub is_paid: bool,
 }
 
 impl From<Error> for Denied {

@@ -160,8 +160,11 @@ pub(super) struct Entry {
     pub transaction: String,
     pub payer: String,
     pub valid_before_s: u64,
-    /// Paid without a name, and its answer broke off: it may be presented again.
+    /// Paid without a name, and its answer broke off: it may be presented again. In a file also while a live process
+    /// has the answer in hand, which ends with that process or before.
     pub broke_off: bool,
+    /// More than one call presented it.
+    pub shared: bool,
     /// What it draws from a payment channel.
     pub draw: Option<Draw>,
 }
@@ -196,7 +199,7 @@ impl Entry {
             "named": self.named,
             "turned_down": self.refusal != TurnedDown::No,
             "transaction": printable(&self.transaction),
-            "broke_off": self.broke_off,
+            "broke_off": self.broke_off && !in_flight,
         });
         if let Some(draw) = &self.draw {
             out["channel"] = json!(draw.channel.to_string());

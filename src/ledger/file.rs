@@ -13,7 +13,7 @@ mod rows;
 use super::budgets::{self, Denied};
 use super::channel::{self, ChannelOrder, Outlook};
 use super::entry::{Entry, Intent, Recipe, State, TurnedDown};
-use super::owner::{self, Life};
+use super::owner::{self, FileId, Life};
 use super::purchase::{self, EXPIRY_MARGIN_S, Past, Purchase, RetryRule, Verdict, judge};
 use super::{Booked, Order, Outcome, Standing, no_such_entry, not_abandonable, stands};
 use crate::error::{Error, Status};
@@ -21,7 +21,6 @@ use crate::money::{Amount, Budget, ChannelId, Draw, Scope};
 use rows::{add_total, entry_by_id, recipe_of, spent};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,6 +35,7 @@ pub(super) struct File {
     state: Mutex<Open>,
     /// As shown in messages.
     path: String,
+    id: FileId,
     pid: u32,
     owner: String,
 }
@@ -44,16 +44,15 @@ pub(super) struct File {
 struct Open {
     connection: Connection,
     outcomes: u32,
-    /// Entries of this handle whose outcome could not be written: open in the file, and in nobody's hands.
-    lost: HashSet<u64>,
 }
 
 impl File {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let shown = crate::error::printable(&path.display().to_string());
         let connection = open::open(path, &shown)?;
-        let state = Mutex::new(Open { connection, outcomes: 0, lost: HashSet::new() });
-        Ok(File { state, path: shown, pid: std::process::id(), owner: owner::this_process() })
+        let id = open::id(path, &shown)?;
+        let state = Mutex::new(Open { connection, outcomes: 0 });
+        Ok(File { state, path: shown, id, pid: std::process::id(), owner: owner::this_process() })
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Open>, Error> {
@@ -76,21 +75,21 @@ impl File {
 
     pub fn check(&self, budgets: &[Budget], intent: &Intent) -> Result<(), Denied> {
         let mut state = self.lock()?;
-        let Open { connection, lost, .. } = &mut *state;
+        let Open { connection, .. } = &mut *state;
         let fault = self.fault("read");
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(&fault)?;
         let latest_s = rows::latest_s(&transaction).map_err(&fault)?;
         let now_s = intent.now_s.max(latest_s);
         if intent.channel.is_some() {
-            return self.draw(&transaction, lost, budgets, intent, now_s).map(|_| ());
+            return self.draw(&transaction, budgets, intent, now_s).map(|_| ());
         }
-        self.check_in(&transaction, lost, budgets, intent, intent.amount, now_s)
+        self.check_in(&transaction, budgets, intent, intent.amount, now_s)
     }
 
     pub fn outlook(&self, order: &ChannelOrder, price: Amount) -> Result<Outlook, Denied> {
         let state = self.lock()?;
-        let Open { connection, lost, .. } = &*state;
-        channel::outlook(order, price, |id| self.channel(connection, id), |id| self.in_hand(connection, lost, id))
+        let db = &state.connection;
+        channel::outlook(order, price, |id| self.channel(db, id), |id| self.in_hand(db, id))
     }
 
     fn channel(&self, db: &Connection, id: ChannelId) -> Result<Option<channel::State>, Error> {
@@ -98,30 +97,28 @@ impl File {
     }
 
     /// Whether a live process has the entry in hand.
-    fn in_hand(&self, db: &Connection, lost: &HashSet<u64>, id: u64) -> Result<bool, Error> {
+    fn in_hand(&self, db: &Connection, id: u64) -> Result<bool, Error> {
         let entry = entry_by_id(db, id).map_err(self.fault("read"))?;
-        Ok(entry.is_some_and(|(entry, owner)| entry.state == State::Open && self.in_flight(lost, id, &owner)))
+        Ok(entry.is_some_and(|(entry, owner)| entry.state == State::Open && self.in_flight(&entry, &owner)))
     }
 
     /// What the intent would draw from a channel, and what is known of that from then on. Nothing is written.
     fn draw(
         &self,
         db: &Transaction<'_>,
-        lost: &HashSet<u64>,
         budgets: &[Budget],
         intent: &Intent,
         now_s: u64,
     ) -> Result<Option<(Draw, channel::State)>, Denied> {
         let Some(order) = &intent.channel else { return Ok(None) };
-        let (find, in_hand) = (|id| self.channel(db, id), |id| self.in_hand(db, lost, id));
-        let fits = |deposit| self.check_in(db, lost, budgets, intent, deposit, now_s);
+        let (find, in_hand) = (|id| self.channel(db, id), |id| self.in_hand(db, id));
+        let fits = |deposit| self.check_in(db, budgets, intent, deposit, now_s);
         channel::draw(order, intent.amount, find, in_hand, fits).map(Some)
     }
 
     fn check_in(
         &self,
         db: &Transaction<'_>,
-        lost: &HashSet<u64>,
         budgets: &[Budget],
         intent: &Intent,
         asked: Amount,
@@ -131,7 +128,7 @@ impl File {
         budgets::check(budgets, intent, asked, |scope, key, window_s, unit| match (scope, &intent.purchase) {
             (Scope::Purchase, None) => Ok(Amount::ZERO),
             (Scope::Purchase, Some(purchase)) => {
-                let history = self.history(db, lost, purchase)?;
+                let history = self.history(db, purchase)?;
                 let history = history.iter().map(|(entry, in_flight)| (entry, *in_flight));
                 Ok(purchase::spent(history, purchase, window_s, unit, now_s))
             }
@@ -140,10 +137,10 @@ impl File {
     }
 
     /// The entries of a purchase that count, each with whether a live process has it in hand.
-    fn history(&self, db: &Connection, lost: &HashSet<u64>, purchase: &Purchase) -> Result<Vec<(Entry, bool)>, Error> {
+    fn history(&self, db: &Connection, purchase: &Purchase) -> Result<Vec<(Entry, bool)>, Error> {
         let rows = rows::history(db, &purchase.id).map_err(self.fault("read"))?;
         let held = |(entry, owner): (Entry, String)| {
-            let in_flight = entry.state == State::Open && self.in_flight(lost, entry.id, &owner);
+            let in_flight = self.in_flight(&entry, &owner);
             (entry, in_flight)
         };
         Ok(rows.into_iter().map(held).collect())
@@ -151,36 +148,33 @@ impl File {
 
     pub fn standing(&self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
         let mut state = self.lock()?;
-        let Open { connection, lost, .. } = &mut *state;
+        let Open { connection, .. } = &mut *state;
         let fault = self.fault("read");
         if rows::history(connection, &purchase.id).map_err(&fault)?.is_empty() {
             return Ok(None);
         }
         let transaction = immediate(connection).map_err(self.fault("write"))?;
-        let standing = self.judge(&transaction, lost, purchase, rule, now_s)?;
+        let standing = self.judge(&transaction, purchase, rule, now_s)?;
         transaction.commit().map_err(self.fault("write"))?;
-        if let Some(standing) = &standing {
-            lost.remove(&standing.id);
-        }
-        Ok(standing)
+        Ok(standing.inspect(|standing| self.taken_over(standing)))
     }
 
     pub fn reserve(&self, mut order: Order<'_>) -> Result<Booked, Denied> {
         let mut state = self.lock()?;
-        let Open { connection, lost, .. } = &mut *state;
+        let Open { connection, .. } = &mut *state;
         let fault = self.fault("write");
         let transaction = immediate(connection).map_err(&fault)?;
         if let Some(purchase) = &order.intent.purchase
-            && let Some(standing) = self.judge(&transaction, lost, purchase, order.rule, order.intent.now_s)?
+            && let Some(standing) = self.judge(&transaction, purchase, order.rule, order.intent.now_s)?
         {
             transaction.commit().map_err(&fault)?;
-            lost.remove(&standing.id);
+            self.taken_over(&standing);
             return Ok(Booked::Standing(standing));
         }
         let at_s = order.intent.now_s.max(rows::latest_s(&transaction).map_err(&fault)?);
-        let drawn = self.draw(&transaction, lost, order.budgets, order.intent, at_s)?;
+        let drawn = self.draw(&transaction, order.budgets, order.intent, at_s)?;
         if drawn.is_none() {
-            self.check_in(&transaction, lost, order.budgets, order.intent, order.intent.amount, at_s)?;
+            self.check_in(&transaction, order.budgets, order.intent, order.intent.amount, at_s)?;
         }
         order.recipe.draw = drawn.as_ref().map(|(draw, _)| draw.clone());
         let entry = Entry::new(0, at_s, &order);
@@ -190,27 +184,33 @@ impl File {
         }
         rows::count(&transaction, &entry, add_total).map_err(&fault)?;
         transaction.commit().map_err(&fault)?;
+        owner::take(self.id, id);
         Ok(Booked::New(id, order.recipe))
+    }
+
+    fn taken_over(&self, standing: &Standing) {
+        if standing.claimed {
+            owner::take(self.id, standing.id);
+        }
     }
 
     /// Judges the purchase's history; an entry to present again that is in nobody's hands is taken over.
     fn judge(
         &self,
         db: &Transaction<'_>,
-        lost: &HashSet<u64>,
         purchase: &Purchase,
         rule: RetryRule,
         now_s: u64,
     ) -> Result<Option<Standing>, Denied> {
         let fault = self.fault("read");
-        let history = self.history(db, lost, purchase)?;
+        let history = self.history(db, purchase)?;
         let past: Vec<Past> = history.iter().map(|(entry, in_flight)| entry.past(*in_flight)).collect();
         let id = match judge(&past, purchase.named, rule, now_s) {
             Verdict::Sign => return Ok(None),
             Verdict::Present(id) => id,
             Verdict::Refuse(id, why) => {
-                let entry = entry_by_id(db, id).map_err(&fault)?;
-                return Err(entry.map_or(Denied::Refused(String::new()), |(entry, _)| stands(&entry, why)));
+                let entry = history.iter().find(|(entry, _)| entry.id == id);
+                return Err(entry.map_or_else(|| no_such_entry(id).into(), |(entry, _)| stands(entry, why)));
             }
         };
         let Some(recipe) = recipe_of(db, id).map_err(&fault)? else {
@@ -218,29 +218,42 @@ impl File {
                 format!("the ledger {}: entry {id} should be presented again and has lost its terms", self.path);
             return Err(Error::new(Status::Ledger, message).into());
         };
-        let claimed = past.iter().any(|past| past.id == id && past.state != State::Paid && !past.in_flight);
-        if claimed {
-            db.prepare_cached("UPDATE entries SET state = 'open', owner = ?2 WHERE id = ?1")
-                .and_then(|mut update| update.execute(params![rows::signed(id), self.owner]))
-                .map_err(self.fault("write"))?;
+        let unpaid = past.iter().find(|past| past.id == id && past.state != State::Paid);
+        let claimed = unpaid.is_some_and(|past| !past.in_flight);
+        if unpaid.is_some() {
+            rows::share(db, id, claimed.then_some(&*self.owner)).map_err(self.fault("write"))?;
         }
-        Ok(Some(Standing { id, claimed, recipe }))
+        Ok(Some(Standing { id, claimed, is_paid: unpaid.is_none(), recipe }))
     }
 
-    fn in_flight(&self, lost: &HashSet<u64>, id: u64, owner: &str) -> bool {
-        if owner == self.owner { !lost.contains(&id) } else { owner::life_of(owner) == Life::Alive }
+    /// Whether a live process has it in hand: a payment under way, or what was paid for.
+    fn in_flight(&self, entry: &Entry, owner: &str) -> bool {
+        let is_under_way = entry.state == State::Open || entry.broke_off;
+        is_under_way
+            && if owner == self.owner {
+                owner::holds(self.id, entry.id)
+            } else {
+                !owner.is_empty() && owner::life_of(owner) == Life::Alive
+            }
     }
 
-    pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<(), Error> {
+    /// Records what became of an entry, and says how far a refusal in it is proof.
+    pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<TurnedDown, Error> {
         let mut state = self.lock()?;
-        let written = self.write_outcome(&mut state, id, holder, outcome);
-        if written.is_err() && holder {
-            state.lost.insert(id);
+        let written = self.lazily(&mut state, |db| write_outcome(db, id, &self.owner, holder, outcome));
+        // What is paid stays in hand until it was handed over.
+        if holder && (written.is_err() || !matches!(outcome, Outcome::Paid { .. })) {
+            owner::let_go(self.id, id);
         }
         written
     }
 
-    fn write_outcome(&self, state: &mut Open, id: u64, holder: bool, outcome: &Outcome) -> Result<(), Error> {
+    /// Writes without waiting for the disk.
+    fn lazily<T>(
+        &self,
+        state: &mut Open,
+        write: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
         let fault = self.fault("write");
         state.outcomes += 1;
         if state.outcomes.is_multiple_of(CHECKPOINT_OUTCOMES) {
@@ -248,19 +261,32 @@ impl File {
             let _ = state.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
         open::durability(&state.connection, false).map_err(&fault)?;
-        let written = write_lazily(&mut state.connection, id, holder, outcome);
-        // The next reservation must wait for the disk whatever became of this outcome.
+        let written = write(&mut state.connection);
+        // The next reservation must wait for the disk whatever became of this write.
         open::durability(&state.connection, true).and(written).map_err(&fault)
     }
 
     /// The answer to a paid purchase broke off.
-    pub fn broke_off(&self, id: u64, recipe: &Recipe) -> Result<bool, Error> {
-        rows::restore(&self.lock()?.connection, id, recipe).map_err(self.fault("write"))
+    pub fn broke_off(&self, id: u64, recipe: &Recipe, holder: bool) -> Result<bool, Error> {
+        let mut state = self.lock()?;
+        if holder {
+            owner::let_go(self.id, id);
+        }
+        self.lazily(&mut state, |db| rows::restore(db, id, recipe))
+    }
+
+    /// The answer is the caller's, whole or as much as he wanted of it.
+    pub fn handed_over(&self, id: u64, holder: bool) -> Result<(), Error> {
+        let mut state = self.lock()?;
+        if holder {
+            owner::let_go(self.id, id);
+        }
+        self.lazily(&mut state, |db| rows::wipe_handed_over(db, id))
     }
 
     pub fn abandon(&self, id: u64) -> Result<(), Error> {
         let mut state = self.lock()?;
-        let Open { connection, lost, .. } = &mut *state;
+        let Open { connection, .. } = &mut *state;
         let fault = self.fault("write");
         let transaction = immediate(connection).map_err(&fault)?;
         let Some((entry, owner)) = entry_by_id(&transaction, id).map_err(&fault)? else {
@@ -270,7 +296,7 @@ impl File {
             rows::wipe(&transaction, id).map_err(&fault)?;
             return transaction.commit().map_err(&fault);
         }
-        let dead = entry.state == State::Open && self.is_dead(lost, &entry, &owner);
+        let dead = entry.state == State::Open && self.is_dead(&entry, &owner);
         if entry.state != State::Unknown && !dead {
             return Err(not_abandonable(id, entry.state));
         }
@@ -282,9 +308,9 @@ impl File {
 
     /// Whether nobody can have the entry in hand. An owner that cannot be asked is taken for dead once the signature
     /// is void.
-    fn is_dead(&self, lost: &HashSet<u64>, entry: &Entry, owner: &str) -> bool {
+    fn is_dead(&self, entry: &Entry, owner: &str) -> bool {
         if owner == self.owner {
-            return lost.contains(&entry.id);
+            return !owner::holds(self.id, entry.id);
         }
         match owner::life_of(owner) {
             Life::Dead => true,
@@ -306,7 +332,7 @@ impl File {
         let rows = select(&state.connection, after_id, limit.min(LISTING_MAX));
         let rows = rows.map_err(self.fault("read"))?;
         let shown = |(entry, owner): (Entry, String)| {
-            let in_flight = entry.state == State::Open && self.in_flight(&state.lost, entry.id, &owner);
+            let in_flight = self.in_flight(&entry, &owner);
             entry.to_json(in_flight)
         };
         Ok(rows.into_iter().map(shown).collect())
@@ -325,37 +351,58 @@ fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-fn write_lazily(connection: &mut Connection, id: u64, holder: bool, outcome: &Outcome) -> rusqlite::Result<()> {
+fn write_outcome(
+    connection: &mut Connection,
+    id: u64,
+    writer: &str,
+    holder: bool,
+    outcome: &Outcome,
+) -> rusqlite::Result<TurnedDown> {
     let transaction = immediate(connection)?;
-    if let Some((entry, _)) = entry_by_id(&transaction, id)? {
-        apply(&transaction, &entry, holder, outcome)?;
+    let mut proof = TurnedDown::No;
+    if let Some((entry, owner)) = entry_by_id(&transaction, id)? {
+        // Taken over by somebody who could not see that this process lives, it is in his hands.
+        let holder = holder && owner == writer;
+        proof = outcome.proof(entry.shared || !holder);
+        apply(&transaction, &entry, holder, outcome, proof)?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    Ok(proof)
 }
 
-/// Writes what became of an entry; an outcome that comes too late to matter changes nothing.
-fn apply(db: &Transaction<'_>, entry: &Entry, holder: bool, outcome: &Outcome) -> rusqlite::Result<()> {
+/// Writes what became of an entry; an outcome that comes too late to matter, or from one who only borrowed it, changes
+/// nothing.
+fn apply(
+    db: &Transaction<'_>,
+    entry: &Entry,
+    holder: bool,
+    outcome: &Outcome,
+    proof: TurnedDown,
+) -> rusqlite::Result<()> {
     if let Some(draw) = &entry.draw
         && let Some(channel) = channels::find(db, draw.channel)?
     {
         channels::update(db, draw.channel, &outcome.moves(channel, entry, draw, holder))?;
     }
+    let in_hand = holder && entry.state == State::Open;
     match outcome {
-        Outcome::NeverLeft if entry.state == State::Open => {
+        Outcome::NeverLeft if in_hand && !entry.shared => {
             rows::set_state(db, entry.id, State::Released)?;
             rows::wipe(db, entry.id)?;
             rows::count(db, entry, rows::subtract_total)
         }
-        Outcome::Unknown { refusal, .. } if holder && entry.state == State::Open => {
+        Outcome::Unknown { .. } if in_hand => {
             rows::set_state(db, entry.id, State::Unknown)?;
             db.prepare_cached("UPDATE entries SET refusal = ?2 WHERE id = ?1")?
-                .execute(params![rows::signed(entry.id), refusal.number()])
+                .execute(params![rows::signed(entry.id), proof.number()])
                 .map(|_| ())
         }
-        Outcome::AsBefore if holder && entry.state == State::Open => rows::set_state(db, entry.id, State::Unknown),
+        // Never left, but somebody else presented it.
+        Outcome::AsBefore | Outcome::NeverLeft if in_hand => rows::set_state(db, entry.id, State::Unknown),
         Outcome::Paid { transaction, charged, .. } => {
             rows::set_paid(db, entry, transaction, entry.counted_after(*charged))?;
-            if entry.named { Ok(()) } else { rows::wipe(db, entry.id) }
+            // What is known again without a name is kept until it was handed over.
+            if entry.named || entry.purchase.is_some() { Ok(()) } else { rows::wipe(db, entry.id) }
         }
         Outcome::NeverLeft | Outcome::Unknown { .. } | Outcome::AsBefore => Ok(()),
     }

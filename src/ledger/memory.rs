@@ -88,11 +88,8 @@ impl Books {
                 let history = entries.map(|(entry, _)| (entry, entry.state == State::Open));
                 return Ok(purchase::spent(history, purchase, window_s, unit, now_s));
             }
-            let account = match (self.accounts.get_mut(&(scope, key.to_string())), window_s) {
-                (Some(account), _) => account,
-                (None, 0) => return Ok(Amount::ZERO),
-                (None, _) => self.accounts.entry((scope, key.to_string())).or_default(),
-            };
+            // Asking makes no account: a server could name another payee each time.
+            let Some(account) = self.accounts.get_mut(&(scope, key.to_string())) else { return Ok(Amount::ZERO) };
             account.watch(window_s, now_s);
             Ok(account.spent(window_s, unit, now_s))
         })?;
@@ -117,9 +114,13 @@ impl Books {
         self.entries.get(&id).is_some_and(|(entry, _)| entry.state == State::Open)
     }
 
-    fn count(&mut self, entry: &Entry) {
+    fn count(&mut self, entry: &Entry, budgets: &[Budget]) {
         for scope in SCOPES {
-            self.accounts.entry((scope, entry.key(scope))).or_default().add(&entry.unit, entry.at_s, entry.counted);
+            let account = self.accounts.entry((scope, entry.key(scope))).or_default();
+            for budget in budgets.iter().filter(|budget| budget.scope == scope) {
+                account.watch(budget.window_s, entry.at_s);
+            }
+            account.add(&entry.unit, entry.at_s, entry.counted);
         }
     }
 
@@ -139,14 +140,15 @@ impl Books {
         match judge(&history, purchase.named, rule, now_s) {
             Verdict::Sign => Ok(None),
             Verdict::Refuse(id, why) => {
-                Err(self.entries.get(&id).map_or(Denied::Refused(String::new()), |(entry, _)| stands(entry, why)))
+                Err(self.entries.get(&id).map_or_else(|| no_such_entry(id).into(), |(entry, _)| stands(entry, why)))
             }
             Verdict::Present(id) => Ok(self.entries.get_mut(&id).map(|(entry, recipe)| {
                 let claimed = entry.state == State::Unknown;
                 if claimed {
                     entry.state = State::Open;
                 }
-                Standing { id, claimed, recipe: recipe.clone() }
+                entry.shared = true;
+                Standing { id, claimed, is_paid: entry.state == State::Paid, recipe: recipe.clone() }
             })),
         }
     }
@@ -210,7 +212,7 @@ impl Memory {
             let state = channel::State { holder: entry.id, ..state };
             books.channels.insert(draw.channel, Channel::of(&entry, state));
         }
-        books.count(&entry);
+        books.count(&entry, order.budgets);
         let id = entry.id;
         if let Some(purchase) = &entry.purchase {
             books.purchases.entry(purchase.clone()).or_default().push(id);
@@ -219,28 +221,31 @@ impl Memory {
         Ok(Booked::New(id, order.recipe))
     }
 
-    pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) {
+    /// Records what became of an entry, and says how far a refusal in it is proof.
+    pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> TurnedDown {
         let mut books = self.lock();
         let Books { entries, channels, .. } = &mut *books;
-        let Some((entry, _)) = entries.get_mut(&id) else { return };
+        let Some((entry, _)) = entries.get_mut(&id) else { return outcome.proof(true) };
+        let proof = outcome.proof(entry.shared || !holder);
+        let in_hand = holder && entry.state == State::Open;
         if let Some(draw) = &entry.draw
             && let Some(channel) = channels.get_mut(&draw.channel)
         {
             channel.state = outcome.moves(channel.state, entry, draw, holder);
         }
         match outcome {
-            Outcome::NeverLeft if entry.state == State::Open => {
+            Outcome::NeverLeft if in_hand && !entry.shared => {
                 if let Some(entry) = books.forget(id) {
                     books.discount(&entry);
                 }
             }
-            Outcome::NeverLeft => {}
-            Outcome::Unknown { refusal, .. } if holder && entry.state == State::Open => {
+            Outcome::Unknown { .. } if in_hand => {
                 entry.state = State::Unknown;
-                entry.refusal = *refusal;
+                entry.refusal = proof;
             }
-            Outcome::AsBefore if holder && entry.state == State::Open => entry.state = State::Unknown,
-            Outcome::Unknown { .. } | Outcome::AsBefore => {}
+            // Never left, but somebody else presented it.
+            Outcome::AsBefore | Outcome::NeverLeft if in_hand => entry.state = State::Unknown,
+            Outcome::NeverLeft | Outcome::Unknown { .. } | Outcome::AsBefore => {}
             Outcome::Paid { transaction, charged, .. } => {
                 let counted = entry.counted_after(*charged);
                 let less = Entry { counted: entry.counted.checked_sub(counted).unwrap_or_default(), ..entry.clone() };
@@ -252,6 +257,7 @@ impl Memory {
                 }
             }
         }
+        proof
     }
 
     /// The answer to a paid purchase broke off: its entry is kept, to be presented again.
@@ -343,6 +349,7 @@ impl Entry {
             payer: recipe.payer.clone(),
             valid_before_s: recipe.valid_before_s,
             broke_off: false,
+            shared: false,
             draw,
         }
     }
@@ -359,5 +366,16 @@ impl Entry {
     pub(super) fn past(&self, in_flight: bool) -> Past {
         let Entry { id, state, refusal, valid_before_s, broke_off, .. } = *self;
         Past { id, state, in_flight, refusal, valid_before_s, is_voucher: self.draw.is_some(), broke_off }
+    }
+}
+
+#[cfg(test)]
+mod hooks {
+    use super::*;
+
+    impl Memory {
+        pub(in crate::ledger) fn accounts_for_a_test(&self) -> usize {
+            self.lock().accounts.len()
+        }
     }
 }

@@ -69,6 +69,7 @@ struct Standing {
     id: u64,
     /// The entry was taken over: whoever holds it says what became of it.
     claimed: bool,
+    is_paid: bool,
     recipe: Recipe,
 }
 
@@ -94,6 +95,16 @@ enum Outcome {
 
 impl Outcome {
     const LOST: Outcome = Outcome::Unknown { refusal: TurnedDown::No, correction: None };
+
+    /// How far a refusal is proof: given to one of several sendings it is none, because another may have settled, and
+    /// that may be why this one is refused.
+    fn proof(&self, is_shared: bool) -> TurnedDown {
+        match self {
+            Outcome::Unknown { refusal: TurnedDown::Proven, .. } if is_shared => TurnedDown::Unproven,
+            Outcome::Unknown { refusal, .. } => *refusal,
+            _ => TurnedDown::No,
+        }
+    }
 
     /// What is known of the channel that an entry draws from, once this became of the entry.
     fn moves(&self, channel: channel::State, entry: &Entry, draw: &Draw, holder: bool) -> channel::State {
@@ -171,16 +182,17 @@ impl Ledger {
     }
 
     fn again(self: &Arc<Self>, standing: Standing) -> (Reservation, Recipe) {
-        let hold = if standing.claimed { Hold::Claimed } else { Hold::Borrowed };
+        let hold = match (standing.claimed, standing.is_paid) {
+            (true, _) => Hold::Claimed,
+            (false, true) => Hold::Paid,
+            (false, false) => Hold::Borrowed,
+        };
         (Reservation { ledger: Arc::clone(self), id: standing.id, hold, open: true }, standing.recipe)
     }
 
-    fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<(), Error> {
+    fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<TurnedDown, Error> {
         match &self.0 {
-            Store::Memory(memory) => {
-                memory.close(id, holder, outcome);
-                Ok(())
-            }
+            Store::Memory(memory) => Ok(memory.close(id, holder, outcome)),
             Store::File(file) => file.close(id, holder, outcome),
         }
     }
@@ -246,8 +258,10 @@ enum Hold {
     Claimed,
     /// Taken over and presented again.
     Presented,
-    /// Another call has it in hand too, or it is paid: only a receipt is recorded.
+    /// Another call has it in hand too: only a receipt is recorded.
     Borrowed,
+    /// As borrowed, of what is paid.
+    Paid,
 }
 
 impl Reservation {
@@ -261,7 +275,7 @@ impl Reservation {
         self.hold = match self.hold {
             Hold::Unsigned | Hold::Signed => Hold::Signed,
             Hold::Claimed | Hold::Presented => Hold::Presented,
-            Hold::Borrowed => Hold::Borrowed,
+            borrowed @ (Hold::Borrowed | Hold::Paid) => borrowed,
         };
     }
 
@@ -270,10 +284,20 @@ impl Reservation {
         matches!(self.hold, Hold::Unsigned | Hold::Signed)
     }
 
-    /// This sending never left the machine. If it was the first, the amount is free again.
+    /// Whether the purchase is paid, and only asks for what it paid for.
+    pub fn is_paid(&self) -> bool {
+        self.hold == Hold::Paid
+    }
+
+    /// Whether what becomes of it is this call's to say.
+    fn is_holder(&self) -> bool {
+        !matches!(self.hold, Hold::Borrowed | Hold::Paid)
+    }
+
+    /// This sending never left the machine. If it was the only one, the amount is free again.
     pub fn never_left(self) -> Result<(), Error> {
         let outcome = if self.is_first() { Outcome::NeverLeft } else { Outcome::AsBefore };
-        self.end(outcome)
+        self.end(outcome).map(|_| ())
     }
 
     /// A receipt says paid; with `charged`, that so much was taken, and no more of the amount counts from here on.
@@ -291,24 +315,25 @@ impl Reservation {
     }
 
     fn delivered(self, outcome: Outcome) -> Result<Delivery, Error> {
-        let delivery = Delivery { ledger: Arc::clone(&self.ledger), id: self.id };
+        let holder = self.is_holder();
+        let delivery = Delivery { ledger: Arc::clone(&self.ledger), id: self.id, holder, is_under_way: true };
         self.end(outcome)?;
         Ok(delivery)
     }
 
-    /// It was sent, and no receipt says paid.
-    pub fn unknown(self, refusal: TurnedDown) -> Result<(), Error> {
+    /// It was sent, and no receipt says paid. Gives how far the refusal is proof.
+    pub fn unknown(self, refusal: TurnedDown) -> Result<TurnedDown, Error> {
         self.end(Outcome::Unknown { refusal, correction: None })
     }
 
     /// As [`Reservation::unknown`], and the server says why the voucher is not the one it expects.
-    pub fn corrected(self, refusal: TurnedDown, correction: Correction) -> Result<(), Error> {
+    pub fn corrected(self, refusal: TurnedDown, correction: Correction) -> Result<TurnedDown, Error> {
         self.end(Outcome::Unknown { refusal, correction: Some(correction) })
     }
 
-    fn end(mut self, outcome: Outcome) -> Result<(), Error> {
+    fn end(mut self, outcome: Outcome) -> Result<TurnedDown, Error> {
         self.open = false;
-        self.ledger.close(self.id, self.hold != Hold::Borrowed, &outcome)
+        self.ledger.close(self.id, self.is_holder(), &outcome)
     }
 }
 
@@ -317,23 +342,34 @@ impl Reservation {
 pub struct Delivery {
     ledger: Arc<Ledger>,
     id: u64,
+    /// The entry is in this call's hands.
+    holder: bool,
+    is_under_way: bool,
 }
 
 impl Delivery {
     /// The answer broke off. Until the signature is void a repeat of the purchase presents it again and makes no other,
     /// with a name or without, because the caller has paid and has nothing. `false` where no repeat can be known.
-    pub fn broke_off(self, recipe: &Recipe) -> Result<bool, Error> {
+    pub fn broke_off(mut self, recipe: &Recipe) -> Result<bool, Error> {
+        self.is_under_way = false;
         match &self.ledger.0 {
             Store::Memory(memory) => Ok(memory.broke_off(self.id)),
-            Store::File(file) => file.broke_off(self.id, recipe),
+            Store::File(file) => file.broke_off(self.id, recipe, self.holder),
         }
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        if let Store::Memory(memory) = &self.ledger.0 {
-            memory.handed_over(self.id);
+        if !self.is_under_way {
+            return;
+        }
+        match &self.ledger.0 {
+            Store::Memory(memory) => memory.handed_over(self.id),
+            // Where it cannot be written, a repeat presents the same payment: the safe side.
+            Store::File(file) => {
+                let _ = file.handed_over(self.id, self.holder);
+            }
         }
     }
 }
@@ -346,10 +382,10 @@ impl Drop for Reservation {
         let outcome = match self.hold {
             Hold::Unsigned => Outcome::NeverLeft,
             Hold::Claimed => Outcome::AsBefore,
-            Hold::Signed | Hold::Presented | Hold::Borrowed => Outcome::LOST,
+            Hold::Signed | Hold::Presented | Hold::Borrowed | Hold::Paid => Outcome::LOST,
         };
         // An outcome that cannot be written leaves the entry open, which counts as sent: the safe side.
-        let _ = self.ledger.close(self.id, self.hold != Hold::Borrowed, &outcome);
+        let _ = self.ledger.close(self.id, self.is_holder(), &outcome);
     }
 }
 
@@ -358,6 +394,7 @@ fn stands(entry: &Entry, why: &str) -> Denied {
     let usd = entry::known_unit(&entry.unit).and_then(|asset| Usd::of(asset, &entry.amount));
     let at_risk = (entry.state != State::Paid).then_some((entry.amount, usd));
     let until = match &entry.draw {
+        _ if entry.state == State::Paid => "for good".to_string(),
         Some(_) => "whose voucher never expires".to_string(),
         None => format!("which can settle until {} seconds since 1970", entry.valid_before_s),
     };
@@ -369,7 +406,7 @@ fn stands(entry: &Entry, why: &str) -> Denied {
         entry.payee,
         entry.state.name(),
     );
-    Denied::Stands(Box::new(Stood { reason, entry: entry.id, at_risk }))
+    Denied::Stands(Box::new(Stood { reason, entry: entry.id, at_risk, is_paid: entry.state == State::Paid }))
 }
 
 fn no_such_entry(id: u64) -> Error {

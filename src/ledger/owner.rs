@@ -1,10 +1,14 @@
 //! Which process has an entry in hand, and whether it still lives.
 //!
-//! Owns the name of a process that no later process can bear: boot, pid namespace, pid and start time. Must not
-//! know entries. A process that cannot be seen from here (another boot, another container) is never called alive,
-//! because presenting the same signature twice costs nothing while waiting for the dead costs the purchase.
+//! Owns the name of a process that no other process bears: boot, pid namespace, pid and start time. A program that
+//! replaces itself (`exec`) keeps that name and nothing that it had in hand, so for the own process the list of what it
+//! has decides, over all handles of a file. A process that cannot be seen from here (another boot, another container) is
+//! never called alive, because presenting the same signature twice costs nothing while waiting for the dead costs the
+//! purchase. Must not know what an entry says.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Whether a process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,31 @@ pub(super) enum Life {
     Dead,
     /// Of another pid namespace: it cannot be asked.
     Unseen,
+}
+
+/// A file, under whatever path: device and inode.
+pub(super) type FileId = (u64, u64);
+
+/// The entries of files that this process has in hand.
+static HELD: Mutex<BTreeSet<(FileId, u64)>> = Mutex::new(BTreeSet::new());
+
+fn held() -> MutexGuard<'static, BTreeSet<(FileId, u64)>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This process takes the entry in hand.
+pub(super) fn take(file: FileId, entry: u64) {
+    held().insert((file, entry));
+}
+
+/// This process has nothing more to do with the entry.
+pub(super) fn let_go(file: FileId, entry: u64) {
+    held().remove(&(file, entry));
+}
+
+/// Whether this process has the entry in hand.
+pub(super) fn holds(file: FileId, entry: u64) -> bool {
+    held().contains(&(file, entry))
 }
 
 /// This process's name.

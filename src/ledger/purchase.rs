@@ -78,6 +78,16 @@ impl Past {
         self.is_old(now_s) && !self.is_voucher
     }
 
+    /// It provably cannot settle. What somebody has in hand may be settling just now, however old it is.
+    fn is_done_with(&self, now_s: u64) -> bool {
+        !self.in_flight && (self.is_void(now_s) || self.refusal == TurnedDown::Proven)
+    }
+
+    /// A server turned it down, and whoever has it in hand did not get another answer yet.
+    fn is_turned_down(&self) -> bool {
+        self.state != State::Paid && !self.in_flight && self.refusal != TurnedDown::No
+    }
+
     /// Whether this signature and one that is made now are for one purchase.
     fn belongs(&self, named: bool, now_s: u64) -> bool {
         let over = (self.state == State::Paid && !self.broke_off) || self.in_flight || self.is_old(now_s);
@@ -115,20 +125,22 @@ pub(super) enum Verdict {
 /// Judges the history of a purchase, oldest first.
 pub(super) fn judge(history: &[Past], named: bool, rule: RetryRule, now_s: u64) -> Verdict {
     let relevant: Vec<&Past> = history.iter().filter(|past| past.belongs(named, now_s)).collect();
+    let Some(last) = relevant.last() else { return Verdict::Sign };
     let paid = relevant.iter().find(|past| past.state == State::Paid);
-    let Some(last) = paid.or(relevant.last()) else { return Verdict::Sign };
-    let void = last.state != State::Paid && (last.is_void(now_s) || last.refusal == TurnedDown::Proven);
-    let turned_down = last.state != State::Paid && last.refusal != TurnedDown::No;
-    match rule {
-        RetryRule::Never => Verdict::Refuse(last.id, "never presents a payment again"),
-        RetryRule::SameBytes if void => Verdict::Refuse(last.id, "same-bytes never signs a second time"),
-        RetryRule::Proven if void => Verdict::Sign,
-        RetryRule::UpTo(most) if void || turned_down => match u32::try_from(relevant.len()) {
-            Ok(signatures) if signatures < most => Verdict::Sign,
-            _ if void => Verdict::Refuse(last.id, "allows no further signature for this purchase"),
-            _ => Verdict::Present(last.id),
-        },
-        _ => Verdict::Present(last.id),
+    // What may settle yet: as long as there is one, no other is made, whichever of them came last.
+    let live = || relevant.iter().rev().filter(|past| !past.is_done_with(now_s));
+    match (rule, paid.or_else(|| live().find(|past| !past.is_turned_down())).or_else(|| live().next())) {
+        (RetryRule::Never, standing) => Verdict::Refuse(standing.unwrap_or(last).id, "never presents a payment again"),
+        (RetryRule::UpTo(most), standing) if standing.is_none_or(|standing| standing.is_turned_down()) => {
+            match (u32::try_from(relevant.len()), standing) {
+                (Ok(signatures), _) if signatures < most => Verdict::Sign,
+                (_, Some(standing)) => Verdict::Present(standing.id),
+                (_, None) => Verdict::Refuse(last.id, "allows no further signature for this purchase"),
+            }
+        }
+        (_, Some(standing)) => Verdict::Present(standing.id),
+        (RetryRule::SameBytes, None) => Verdict::Refuse(last.id, "same-bytes never signs a second time"),
+        (RetryRule::Proven | RetryRule::UpTo(_), None) => Verdict::Sign,
     }
 }
 
@@ -214,6 +226,28 @@ mod tests {
         assert_eq!(judged(&refused, RetryRule::UpTo(2)), Verdict::Sign);
         assert_eq!(judged(&refused, RetryRule::UpTo(1)), Verdict::Present(1));
         assert!(matches!(judged(&proven, RetryRule::UpTo(1)), Verdict::Refuse(1, _)));
+    }
+
+    #[test]
+    fn of_several_signatures_the_one_that_may_settle_is_presented_whichever_came_last() {
+        let lost = past(1, State::Unknown);
+        let proven = Past { refusal: TurnedDown::Proven, ..past(2, State::Unknown) };
+        let refused = Past { refusal: TurnedDown::Unproven, ..past(3, State::Unknown) };
+        for named in [true, false] {
+            let judged = |history: &[Past], rule| judge(history, named, rule, NOW_S);
+            for rule in [RetryRule::SameBytes, RetryRule::Proven, RetryRule::UpTo(9)] {
+                assert_eq!(judged(&[lost, proven], rule), Verdict::Present(1), "{rule:?}");
+                assert_eq!(judged(&[lost, proven, refused], RetryRule::UpTo(9)), Verdict::Present(1));
+            }
+            assert_eq!(judged(&[proven, refused], RetryRule::Proven), Verdict::Present(3));
+            assert_eq!(judged(&[proven, refused], RetryRule::UpTo(3)), Verdict::Sign);
+            assert_eq!(judged(&[proven, refused], RetryRule::UpTo(2)), Verdict::Present(3));
+            let void = Past { valid_before_s: 0, ..lost };
+            assert_eq!(judged(&[void, proven], RetryRule::Proven), Verdict::Sign);
+        }
+        let in_flight =
+            Past { in_flight: true, refusal: TurnedDown::Unproven, valid_before_s: 0, ..past(4, State::Open) };
+        assert_eq!(judge(&[in_flight], true, RetryRule::UpTo(9), NOW_S), Verdict::Present(4));
     }
 
     #[test]

@@ -17,13 +17,13 @@ CREATE TABLE entries (
   unit           TEXT NOT NULL,    -- network/erc20:contract or network/token:address
   amount         TEXT NOT NULL,    -- what is signed: the most that can be taken
   counted        TEXT NOT NULL,    -- what counts: less only where a receipt said so and the policy believes such receipts
-  purchase       TEXT,             -- digest of the caller's purchase_key, or of method, URL and body; NULL: neither
+  purchase       TEXT,             -- digest of the caller's purchase_key, or of method, URL and body; NULL: neither, or over
   named          INTEGER NOT NULL, -- 1: the caller gave a purchase_key
   refusal        INTEGER NOT NULL, -- 0: not turned down; 1: by a 402; 2: by a 402 whose code precedes settlement
   transaction_id TEXT NOT NULL,    -- as the receipt claims; '' without one
-  owner          TEXT NOT NULL,    -- the process in whose hands the row is while it is open: boot, namespace, pid, start
-  -- What the same signature is made from again. Wiped when the row can never be presented again; kept, or put back,
-  -- for a paid row only where it has a name, or its answer broke off.
+  owner          TEXT NOT NULL,    -- the process in whose hands the row is: boot, namespace, pid, start; '': in nobody's
+  -- What the same signature is made from again. Wiped when the row can never be presented again: a paid row without a name
+  -- once its answer was handed over.
   payer          TEXT NOT NULL,
   signed_s       INTEGER NOT NULL, -- seconds since 1970
   valid_before_s INTEGER NOT NULL, -- seconds since 1970 from which on the signature is void

@@ -83,13 +83,14 @@ impl Declined {
     /// Nothing is signed now, and what was signed for this purchase before may settle yet.
     pub(super) fn at_risk(signed: &Offer, entry: u64, reason: String) -> Self {
         let usd = known_asset(&signed.network, &signed.asset).and_then(|asset| Usd::of(asset, &signed.amount));
-        let stood = Stood { reason, entry, at_risk: Some((signed.amount, usd)) };
+        let stood = Stood { reason, entry, at_risk: Some((signed.amount, usd)), is_paid: false };
         Declined { nearest: Some(Box::new(signed.clone())), ..Declined::stands(stood) }
     }
 
     /// As [`Declined::at_risk`], where only the ledger's word for that signature is at hand.
     pub(super) fn stands(stood: Stood) -> Self {
-        let (money, reason) = (Money::Unknown, stood.reason.clone());
+        let money = if stood.is_paid { Money::Refused } else { Money::Unknown };
+        let reason = stood.reason.clone();
         Declined { money, stood: Some(stood), ..Declined::because(reason) }
     }
 
@@ -110,7 +111,7 @@ impl Declined {
         let payment = Payment::declined(self.nearest.as_deref(), &self.refusals, text, self.money);
         match &self.stood {
             None => payment,
-            Some(stood) => payment.ended(Money::Unknown, Retry::Never).beside(stood),
+            Some(stood) => payment.ended(self.money, Retry::Never).beside(stood),
         }
     }
 }

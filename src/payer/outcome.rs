@@ -96,7 +96,7 @@ impl Sent {
         said: Option<&str>,
     ) -> (Payment, Option<Delivery>) {
         let Sent { payment, reservation, recipe, believes, is_only } = self;
-        let refusal = match turned_down(status, receipt.as_ref(), said) {
+        let mut refusal = match turned_down(status, receipt.as_ref(), said) {
             // An earlier sending may have settled, and that may be why this one is refused.
             TurnedDown::Proven if !is_only => TurnedDown::Unproven,
             refusal => refusal,
@@ -108,7 +108,12 @@ impl Sent {
                 let paid = reservation.paid(&receipt.transaction, charged);
                 paid.map(|ledger| delivery = Some(Delivery { ledger, recipe }))
             }
-            _ => reservation.unknown(refusal),
+            _ => {
+                let proof = reservation.unknown(refusal);
+                // What could not be recorded is presented again.
+                refusal = proof.as_ref().copied().unwrap_or_default();
+                proof.map(|_| ())
+            }
         };
         let payment = match receipt {
             Some(Ok(receipt)) if receipt.success => payment.settled(receipt),
@@ -128,7 +133,7 @@ impl Sent {
 
     /// No answer came.
     pub fn lost(self, error: &Error) -> Payment {
-        let recorded = self.reservation.unknown(TurnedDown::No);
+        let recorded = self.reservation.unknown(TurnedDown::No).map(|_| ());
         self.payment.noted(format!("no answer came to the paid request: {error}")).recorded(recorded)
     }
 }

@@ -57,11 +57,18 @@ impl Standing {
         let entry = reservation.entry();
         let unreadable = |why: String| {
             let reason = format!("the ledger's entry {entry} cannot be presented again: {why}");
-            Declined::stands(Stood { reason, entry, at_risk: None })
+            Declined::stands(Stood { reason, entry, at_risk: None, is_paid: reservation.is_paid() })
         };
         let challenge = Challenge::recorded(&recipe.terms).map_err(|error| unreadable(error.to_string()))?;
         let offer = challenge.offers.first().ok_or_else(|| unreadable("its terms hold no offer".into()))?;
         if !asked.offers.iter().any(|asked| answers(offer, asked)) {
+            if reservation.is_paid() {
+                let reason = format!(
+                    "this purchase is paid already (entry {entry}), and the server now asks for other terms; another \
+                     purchase needs another purchase_key"
+                );
+                return Err(Declined::stands(Stood { reason, entry, at_risk: None, is_paid: true }));
+            }
             let reason = changed(offer, asked, entry, &recipe);
             return Err(Declined::at_risk(offer, entry, reason));
         }
@@ -84,7 +91,11 @@ impl Standing {
 
     /// Nothing is presented now, and the signature stands as it did.
     pub(super) fn declined(&self, reason: String) -> Declined {
-        Declined::at_risk(self.offer(), self.reservation.entry(), reason)
+        let entry = self.reservation.entry();
+        match self.reservation.is_paid() {
+            true => Declined::stands(Stood { reason, entry, at_risk: None, is_paid: true }),
+            false => Declined::at_risk(self.offer(), entry, reason),
+        }
     }
 
     /// Makes the same signature again.

@@ -5,10 +5,11 @@
 //! as it is.
 
 use crate::error::{Error, Status};
+use crate::ledger::owner::FileId;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +49,14 @@ fn make_private(path: &Path, shown: &str) -> Result<(), Error> {
         return Err(bad(format!("can be opened by others (mode {mode:03o}); run chmod 600 on it")));
     }
     Ok(())
+}
+
+/// What the file at `path` is known by.
+pub(super) fn id(path: &Path, shown: &str) -> Result<FileId, Error> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        Error::new(Status::Ledger, format!("the ledger {shown} cannot be looked at: {error}")).with_cause(error)
+    })?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn prepare(connection: &mut Connection, shown: &str) -> Result<(), Error> {

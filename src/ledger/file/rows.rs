@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const ENTRY_COLUMNS: &str = "id, state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id, \
                              payer, valid_before_s, counted, state = 'paid' AND NOT named AND terms IS NOT NULL, owner, \
-                             draws.entry, channel, salt, charged, claimable, deposit, signed_before";
+                             draws.entry, channel, salt, charged, claimable, deposit, signed_before, shared";
 
 /// Entries with what they draw from channels, where they do.
 const ENTRIES: &str = "entries LEFT JOIN draws ON draws.entry = entries.id";
@@ -53,6 +53,7 @@ fn entry(row: &Row<'_>) -> Result<(Entry, String)> {
         counted: amount(row, 13)?,
         broke_off: row.get(14)?,
         draw: draw(row, 16)?,
+        shared: row.get(23)?,
     };
     Ok((entry, row.get(15)?))
 }
@@ -166,16 +167,38 @@ pub(super) fn set_state(db: &Connection, id: u64, state: State) -> Result<()> {
         .map(|_| ())
 }
 
-/// Takes away what the signature could be made from again.
+/// Takes away what the signature could be made from again. What was over would be looked at with each repeat, so it is
+/// found by its purchase no more.
 pub(super) fn wipe(db: &Connection, id: u64) -> Result<()> {
-    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL WHERE id = ?1")?
+    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL, purchase = NULL WHERE id = ?1")?
         .execute([signed(id)])
         .map(|_| ())
 }
 
-/// Puts it back, for a paid purchase whose answer broke off; `false` if no repeat could be known.
+/// As [`wipe`], of what was paid and has no name.
+pub(super) fn wipe_handed_over(db: &Connection, id: u64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL, purchase = NULL
+         WHERE id = ?1 AND state = 'paid' AND NOT named",
+    )?
+    .execute([signed(id)])
+    .map(|_| ())
+}
+
+/// One more call presents it; with `owner`, it is in that one's hands from here on.
+pub(super) fn share(db: &Connection, id: u64, owner: Option<&str>) -> Result<()> {
+    match owner {
+        Some(owner) => db
+            .prepare_cached("UPDATE entries SET shared = 1, state = 'open', owner = ?2 WHERE id = ?1")?
+            .execute(params![signed(id), owner]),
+        None => db.prepare_cached("UPDATE entries SET shared = 1 WHERE id = ?1")?.execute([signed(id)]),
+    }
+    .map(|_| ())
+}
+
+/// Puts it back, for a paid purchase whose answer broke off, and into nobody's hands; `false` if no repeat could be known.
 pub(super) fn restore(db: &Connection, id: u64, recipe: &Recipe) -> Result<bool> {
-    let sql = "UPDATE entries SET nonce = ?2, terms = ?3, facts = ?4
+    let sql = "UPDATE entries SET nonce = ?2, terms = ?3, facts = ?4, owner = ''
                WHERE id = ?1 AND state = 'paid' AND purchase IS NOT NULL";
     db.prepare_cached(sql)?.execute(params![signed(id), recipe.nonce, recipe.terms, recipe.facts]).map(|rows| rows > 0)
 }

@@ -71,6 +71,13 @@ fn as_a_child() {
             // SIGKILL to oneself: nothing runs after it, no destructor either.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
         }
+        "die while it is handed over" => {
+            let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
+            let Grant::New(mut reservation, _) = grant else { panic!("a signature stood") };
+            reservation.commit();
+            let _delivery = reservation.paid("0xabc", None).unwrap();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
         "draw" => {
             for _ in 0..20 {
                 let grant = bench.order(super::channels::drawing(), None, RetryRule::Proven);
@@ -271,6 +278,76 @@ fn a_file_whose_pages_are_damaged_gives_an_error_and_no_reservation() {
     }
     fs::write(folder.path(), bytes).unwrap();
     folder.open_fails("corrupt");
+}
+
+#[test]
+fn what_was_paid_for_and_not_handed_over_when_a_process_died_is_not_bought_anew() {
+    let folder = Folder::new();
+    assert!(!folder.child("die while it is handed over").wait().unwrap().success());
+    let bench = folder.bench(&dime());
+    let unsettled = bench.ledger.unsettled(0, 10).unwrap();
+    assert!(unsettled.contains("\"broke_off\":true"), "{unsettled}");
+    let (again, _) = bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().unwrap();
+    let delivery = again.paid("0xabc", None).unwrap();
+    drop(delivery);
+    assert!(bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().is_none(), "handed over, it is over");
+    assert_eq!((bench.ledger.unsettled(0, 10).unwrap().as_str(), bench.total().as_str()), ("[]", "1000"));
+}
+
+#[test]
+fn equal_requests_while_the_first_is_handed_over_are_other_purchases() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let buy = || match bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap() {
+        Grant::New(mut reservation, _) => {
+            reservation.commit();
+            reservation
+        }
+        Grant::Standing(..) => panic!("a signature stood"),
+    };
+    let first = buy().paid("0xabc", None).unwrap();
+    let second = buy().paid("0xdef", None).unwrap();
+    drop(first);
+    assert!(second.broke_off(&recipe(NOW_S)).unwrap());
+    let again = bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap();
+    assert!(again.is_some(), "the one that broke off is presented again");
+}
+
+#[test]
+fn what_one_handle_could_not_record_another_of_the_same_process_presents_again() {
+    let folder = Folder::new();
+    let (bench, other_bench) = (folder.bench(&dime()), folder.bench(&dime()));
+    let Store::File(file) = &bench.ledger.0 else { panic!() };
+    let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
+    let Grant::New(mut reservation, _) = grant else { panic!() };
+    reservation.commit();
+    let entry = reservation.entry();
+    assert!(other_bench.ledger.abandon(entry).is_err(), "it is in flight");
+    file.wait_briefly_for_a_test();
+    let lock = rusqlite::Connection::open(folder.path()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    reservation.unknown(TurnedDown::No).unwrap_err();
+    lock.execute_batch("ROLLBACK").unwrap();
+    let (again, _) = other_bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().unwrap();
+    again.unknown(TurnedDown::No).unwrap();
+    other_bench.ledger.abandon(entry).unwrap();
+    assert_eq!(bench.total(), "0");
+}
+
+#[test]
+fn one_whose_entry_was_taken_over_does_not_free_it() {
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let named = Purchase { named: true, ..purchase() };
+    let grant = bench.order(intent("1000", "a", NOW_S), Some(&named), RetryRule::Proven).unwrap();
+    let Grant::New(mut reservation, _) = grant else { panic!() };
+    reservation.commit();
+    // As a process of another container does it, which cannot see this one.
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
+    other.execute("UPDATE entries SET owner = 'boot pid:[1] 1 1', shared = 1", []).unwrap();
+    reservation.never_left().unwrap();
+    assert_eq!(bench.total(), "1000");
+    assert!(bench.ledger.standing(&named, RetryRule::Proven, NOW_S).unwrap().is_some());
 }
 
 #[test]

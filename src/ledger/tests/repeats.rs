@@ -82,13 +82,90 @@ fn a_named_purchase_that_is_paid_is_paid_for_ever_and_another_is_over() {
 fn a_refusal_before_settlement_allows_a_second_signature_that_counts_on_top() {
     for purchase in [named(), derived()] {
         each_store(&[budget(Scope::All, 0, "0.02 USD")], |bench| {
-            new(buy(bench, &purchase, NOW_S)).unknown(TurnedDown::Unproven).unwrap();
-            standing(buy(bench, &purchase, NOW_S)).0.unknown(TurnedDown::Proven).unwrap();
             new(buy(bench, &purchase, NOW_S)).unknown(TurnedDown::Proven).unwrap();
+            let proof = new(buy(bench, &purchase, NOW_S)).unknown(TurnedDown::Proven).unwrap();
+            assert_eq!(proof, TurnedDown::Proven);
             let third = bench.order(intent("10000", "a", NOW_S), Some(&purchase), RetryRule::Proven);
             assert!(matches!(third, Err(Denied::Refused(reason)) if reason.contains("budget")));
         });
     }
+}
+
+#[test]
+fn a_refusal_of_one_of_several_sendings_proves_nothing() {
+    each_store(&[], |bench| {
+        // The first was lost and may have settled; that may be why the second is refused.
+        new(buy(bench, &named(), NOW_S)).unknown(TurnedDown::No).unwrap();
+        let second = standing(buy(bench, &named(), NOW_S)).0;
+        assert_eq!(second.unknown(TurnedDown::Proven).unwrap(), TurnedDown::Unproven);
+        standing(buy(bench, &named(), NOW_S));
+    });
+    each_store(&[], |bench| {
+        // Two at once, and the one that signed is refused while the other is paid for.
+        let first = new(buy(bench, &named(), NOW_S));
+        let second = standing(buy(bench, &named(), NOW_S)).0;
+        assert_eq!(first.unknown(TurnedDown::Proven).unwrap(), TurnedDown::Unproven);
+        let third = standing(buy(bench, &named(), NOW_S)).0;
+        second.paid("0xabc", None).unwrap();
+        third.unknown(TurnedDown::Proven).unwrap();
+        standing(buy(bench, &named(), NOW_S + 1_000_000));
+        assert_eq!(bench.total(), "10000");
+    });
+}
+
+#[test]
+fn what_never_left_one_caller_and_was_presented_by_another_counts() {
+    let ends: [fn(Reservation); 3] = [
+        |reservation| reservation.never_left().unwrap(),
+        drop,
+        |reservation| {
+            reservation.unknown(TurnedDown::Proven).unwrap();
+        },
+    ];
+    for end in ends {
+        each_store(&[], |bench| {
+            let Grant::New(first, _) = buy(bench, &named(), NOW_S) else { panic!("a signature stood") };
+            let second = standing(buy(bench, &named(), NOW_S)).0;
+            end(first);
+            assert_eq!(bench.total(), "10000", "the second has it");
+            second.unknown(TurnedDown::No).unwrap();
+            let third = standing(buy(bench, &named(), NOW_S)).0;
+            assert_eq!(bench.total(), "10000");
+            third.paid("0xabc", None).unwrap();
+            standing(buy(bench, &named(), NOW_S + 1_000_000));
+        });
+    }
+}
+
+#[test]
+fn a_named_purchase_in_flight_is_not_signed_anew_however_old_it_is() {
+    for rule in [RetryRule::Proven, RetryRule::UpTo(9)] {
+        each_store(&[], |bench| {
+            let buy = |now_s| bench.order(intent("10000", "a", now_s), Some(&named()), rule).unwrap();
+            let first = new(buy(NOW_S));
+            standing(buy(NOW_S + 60 + EXPIRY_MARGIN_S + 1));
+            first.unknown(TurnedDown::No).unwrap();
+            new(buy(NOW_S + 60 + EXPIRY_MARGIN_S + 1));
+        });
+    }
+}
+
+#[test]
+fn asking_for_the_price_of_many_payees_makes_no_accounts() {
+    let budgets = [budget(Scope::Payee, 3600, "1.00 USD"), budget(Scope::Host, 3600, "1.00 USD")];
+    each_store(&budgets, |bench| {
+        for number in 0..100 {
+            let payee = format!("0x209693Bc6afc0C5328bA36FaF03C514EF3{number:06}");
+            bench.check(&Intent { payee, ..intent("10000", "a", NOW_S) }).unwrap();
+        }
+        if let Store::Memory(memory) = &bench.ledger.0 {
+            assert_eq!(memory.accounts_for_a_test(), 0);
+        }
+        // And what is spent counts in its window from the first payment on.
+        new(bench.order(intent("600000", "a", NOW_S), None, RetryRule::Proven).unwrap()).paid("0x1", None).unwrap();
+        assert!(bench.check(&intent("600000", "a", NOW_S + 3599)).is_err());
+        bench.check(&intent("600000", "a", NOW_S + 3600)).unwrap();
+    });
 }
 
 #[test]
@@ -137,7 +214,9 @@ fn a_rule_that_forbids_repeats_says_what_stands_and_until_when() {
         new(buy(bench, &named(), NOW_S)).unknown(TurnedDown::No).unwrap();
         let refused = bench.order(intent("10000", "a", NOW_S), Some(&named()), RetryRule::Never);
         let Err(Denied::Stands(stood)) = refused else { panic!("{refused:?}") };
-        let Stood { reason, entry, at_risk: Some((amount, Some(usd))) } = *stood else { panic!("{stood:?}") };
+        let Stood { reason, entry, at_risk: Some((amount, Some(usd))), is_paid: false } = *stood else {
+            panic!("{stood:?}")
+        };
         assert_eq!((entry, amount, usd.to_string().as_str()), (1, Amount::from(10_000), "0.01"));
         for part in ["10000 atomic units", "retry_policy never", &(NOW_S + 60).to_string(), "entry 1"] {
             assert!(reason.contains(part), "{part}: {reason}");

@@ -134,7 +134,7 @@ fn plan<'a>(shared: &'a Shared, origin: &str, head: &Head) -> Plan<'a> {
     };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let verified = verify(version, value, terms, now_s);
-    match shared.state.payment_presented(sha256(value), verified, route.script.replayed) {
+    match shared.state.payment_presented(&head.target, sha256(value), verified, route.script.replayed) {
         Ok(payment) => {
             let answer = pick("paid", &route.script.paid);
             let status = answer.status.unwrap_or(200);
@@ -311,7 +311,7 @@ impl Exchange<'_> {
                 connection.write(text.as_bytes())?;
                 return Ok(Next::Close);
             }
-            Some(Fault::CloseIfReused | Fault::TruncateAt(_) | Fault::ResetAt(_)) | None => {}
+            Some(Fault::CloseIfReused | Fault::TruncateAt(_) | Fault::ResetAt(_) | Fault::Twice) | None => {}
         }
         self.shared.state.request_update(self.number, |seen| seen.status = status);
         for interim in &answer.interim {
@@ -396,6 +396,9 @@ impl Exchange<'_> {
                 return Ok(Next::Drop);
             }
             connection.write(later)?;
+        }
+        if matches!(answer.fault, Some(Fault::Twice)) {
+            connection.write(&wire.bytes)?;
         }
         Ok(after)
     }

@@ -282,6 +282,8 @@ pub enum Fault {
     TruncateAt(usize),
     /// Resets the connection after this many bytes of the body.
     ResetAt(usize),
+    /// Sends the whole answer twice; the second is an answer to nothing.
+    Twice,
     /// Sends this instead of HTTP, and closes.
     Garbage(String),
     /// Never answers; waits for the client to close.

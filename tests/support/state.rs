@@ -28,6 +28,8 @@ pub struct Counts {
     pub payments_presented: u64,
     /// Different authorizations among them: how many signatures the client made and sent.
     pub payments_distinct: u64,
+    /// The most different authorizations that were sent to one target.
+    pub payments_of_one_target: u64,
     pub payments_verified: u64,
     pub payments_settled: u64,
     pub payments_refused: u64,
@@ -67,6 +69,8 @@ struct Inner {
     payments: VecDeque<PaymentSeen>,
     refusals: HashMap<String, u64>,
     seen: HashSet<String>,
+    /// How many different payments each target was sent.
+    targets: HashMap<String, u64>,
     used: HashSet<String>,
     steps: HashMap<(String, &'static str), usize>,
     busy: usize,
@@ -195,6 +199,7 @@ impl State {
     /// where `replayed` says so.
     pub fn payment_presented(
         &self,
+        target: &str,
         header_sha256: String,
         verified: Result<Payment, String>,
         replayed: Replayed,
@@ -208,6 +213,10 @@ impl State {
             });
         if inner.seen.insert(header_sha256.clone()) {
             inner.counts.payments_distinct += 1;
+            let of_target = inner.targets.entry(target.to_string()).or_insert(0);
+            *of_target += 1;
+            let of_target = *of_target;
+            inner.counts.payments_of_one_target = inner.counts.payments_of_one_target.max(of_target);
         }
         match &verified {
             Ok(_) => inner.counts.payments_verified += 1,

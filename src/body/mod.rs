@@ -111,11 +111,17 @@ impl Body {
         matches!(self.length(), Ok(Some(0)))
     }
 
-    /// What this body is known by, if it is in memory or in a file. Independent of the current pass.
-    pub fn digest(&self) -> Result<Option<[u8; 32]>, Error> {
+    /// Whether its digest costs the reading of a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.input, Input::File { .. })
+    }
+
+    /// What this body is known by, if it is in memory or in a file. Independent of the current pass. A file is read whole:
+    /// `go_on` is asked every now and then, and its error ends the reading.
+    pub fn digest(&self, go_on: &mut dyn FnMut() -> Result<(), Error>) -> Result<Option<[u8; 32]>, Error> {
         match &self.input {
             Input::Bytes(bytes) => Ok(Some(digest::of_bytes(bytes))),
-            Input::File { path, .. } => digest::of_file(path).map(Some),
+            Input::File { path, .. } => digest::of_file(path, go_on).map(Some),
             Input::Reader { .. } => Ok(None),
         }
     }

@@ -199,11 +199,15 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
+        let (inner, asker) = (self.inner, self.asker());
+        let body = self.has_body.then_some(&self.request.body);
+        if let Some(declined) = inner.declines_unread(&challenge, &asker, &self.settings, body) {
+            return Ok(Err(declined));
+        }
         let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
-        let inner = self.inner;
         let means = inner.means(&self.settings, self.deadline);
-        let next = payer::next(challenge, &self.asker(), identity, &means);
+        let next = payer::next(challenge, &asker, identity, &means);
         let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
         let claim = match next {
             Ok(next) => {
@@ -336,7 +340,8 @@ impl<'a> Call<'a> {
     }
 
     fn purchase(&self) -> Result<Option<Purchase>, Error> {
-        let body = if self.has_body { Some(&self.request.body) } else { None };
+        let (body, cancel, total) = (&self.request.body, &self.request.cancel, self.deadline);
+        let body = self.has_body.then_some(identity::Known { body, cancel, total });
         identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)
     }
 

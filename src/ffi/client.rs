@@ -231,7 +231,8 @@ pub unsafe extern "C" fn x402_client_pay(
 /// after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
 ///
 /// The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
-/// or a purchase_key. Its headers count for nothing here.
+/// or a purchase_key. Its headers count for nothing here. A file is read whole to know it, unless policy or wallet refuse
+/// anyway; x402_request_cancel and total_timeout_ms end that.
 ///
 /// @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
 ///

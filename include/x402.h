@@ -1294,8 +1294,8 @@ X402_API void x402_response_free(x402_response *response);
  * chosen.
  *
  * This and the texts below: valid until the response or error the payment came from is freed, or the payment itself if
- * x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle changes no text that was given out
- * before it: ask again for what is so afterwards.
+ * x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle, or a paid body that breaks off while
+ * it is read, changes no text that was given out before: ask again for what is so afterwards.
  */
 X402_API const char *x402_payment_amount(const x402_payment *payment);
 

@@ -9,7 +9,7 @@ use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Noun};
 use crate::ffi::payment::{PaymentObject, x402_payment};
 use crate::ffi::request::{RequestObject, x402_request};
-use crate::ffi::response::{ResponseObject, x402_response};
+use crate::ffi::response::{respond, x402_response};
 use crate::ffi::status::x402_status;
 use crate::ffi::text::{Output, bytes, give, headers, text};
 use std::ffi::c_char;
@@ -144,8 +144,7 @@ pub unsafe extern "C" fn x402_client_send(
 }
 
 fn send(client: &Client, request: &mut Request, out: Output<*mut x402_response>) -> Result<(), Fault> {
-    let response = client.send(request)?;
-    out.set(handle::insert(ResponseObject::new(response))?);
+    out.set(respond(client.send(request)?)?);
     Ok(())
 }
 

@@ -55,7 +55,8 @@
  *  * replay_memory           bytes; default "8388608"
  *                            how much of a body that cannot rewind is kept in memory for its replay
  *  * replay_disk             bytes; default "1073741824"
- *                            how much more of it is kept in an unnamed temporary file
+ *                            how much more of it is kept in an unnamed temporary file; none without a
+ *                            wallet, where only a redirect could ask for it again
  *  * replay_dir              path, empty: the system's; default empty
  *                            where that temporary file lies
  *  * purchase_key            1 to 128 printable ASCII characters; default empty

@@ -13,7 +13,7 @@ use super::settings::{ExpectContinue, Settings};
 use super::sign_in::Visit;
 use super::{Failure, Inner};
 use super::{identity, purchase};
-use crate::body::Replay;
+use crate::body::{Replay, ReplayLimits};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
@@ -82,11 +82,7 @@ impl<'a> Call<'a> {
         if can_pay && let Some(error) = request.body.replay_would_exceed(&settings.replay) {
             return Err(error.into());
         }
-        let mut limits = settings.replay.clone();
-        if !can_pay {
-            // Only a redirect could ask for the body again: that is worth some memory and no disk.
-            limits.disk_bytes = 0;
-        }
+        let limits = ReplayLimits { without_wallet: !can_pay, ..settings.replay.clone() };
         request.body.begin(&limits, true)?;
         let deadline = settings.total_timeout.map(|timeout| Instant::now() + timeout);
         let headers = first_headers(request, &settings);

@@ -55,7 +55,8 @@
  *  * replay_memory           bytes; default "8388608"
  *                            how much of a body that cannot rewind is kept in memory for its replay
  *  * replay_disk             bytes; default "1073741824"
- *                            how much more of it is kept in an unnamed temporary file
+ *                            how much more of it is kept in an unnamed temporary file; none without a
+ *                            wallet, where only a redirect could ask for it again
  *  * replay_dir              path, empty: the system's; default empty
  *                            where that temporary file lies
  *  * purchase_key            1 to 128 printable ASCII characters; default empty
@@ -1081,7 +1082,8 @@ X402_API x402_status x402_client_pay(x402_client *client,
  * after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
  *
  * The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
- * or a purchase_key. Its headers count for nothing here.
+ * or a purchase_key. Its headers count for nothing here. A file is read whole to know it, unless policy or wallet refuse
+ * anyway; x402_request_cancel and total_timeout_ms end that.
  *
  * @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
  *
@@ -1293,8 +1295,8 @@ X402_API void x402_response_free(x402_response *response);
  * chosen.
  *
  * This and the texts below: valid until the response or error the payment came from is freed, or the payment itself if
- * x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle changes no text that was given out
- * before it: ask again for what is so afterwards.
+ * x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle, or a paid body that breaks off while
+ * it is read, changes no text that was given out before: ask again for what is so afterwards.
  */
 X402_API const char *x402_payment_amount(const x402_payment *payment);
 

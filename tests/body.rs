@@ -100,7 +100,7 @@ impl BodyReader for Scripted {
 }
 
 fn limits(memory_bytes: u64, disk_bytes: u64) -> ReplayLimits {
-    ReplayLimits { memory_bytes, disk_bytes, directory: None }
+    ReplayLimits { memory_bytes, disk_bytes, ..ReplayLimits::default() }
 }
 
 fn read_upto(body: &mut Body, count: usize, sizes: &mut Seeded) -> Result<Vec<u8>, Error> {
@@ -140,11 +140,8 @@ fn every_pass_gives_the_first_bytes() {
         let bytes = seeded.bytes(length);
         let declared = (seeded.below(2) == 0).then_some(length as u64);
         let kind = seeded.below(4);
-        let limits = ReplayLimits {
-            memory_bytes: seeded.below(200_000),
-            disk_bytes: seeded.below(200_000),
-            directory: Some(directory.path().to_path_buf()),
-        };
+        let folder = Some(directory.path().to_path_buf());
+        let limits = ReplayLimits { directory: folder, ..limits(seeded.below(200_000), seeded.below(200_000)) };
         let what = format!("round {round}, kind {kind}, {length} bytes, declared {declared:?}, {limits:?}");
         let mut scripted = Scripted::new(&bytes);
         scripted.sizes = Seeded(seeded.next());
@@ -245,8 +242,7 @@ fn descriptors_in(directory: &Path) -> usize {
 fn the_file_has_no_name_and_goes_with_the_body() {
     use std::os::unix::fs::MetadataExt;
     let directory = tempfile::tempdir().unwrap();
-    let limits =
-        ReplayLimits { memory_bytes: 100, disk_bytes: 1 << 20, directory: Some(directory.path().to_path_buf()) };
+    let limits = ReplayLimits { directory: Some(directory.path().to_path_buf()), ..limits(100, 1 << 20) };
     let mut body = Scripted::new(&Seeded(5).bytes(50_000)).body(None);
     body.begin(&limits, true).unwrap();
     read_all(&mut body).unwrap();
@@ -284,7 +280,7 @@ fn a_body_file_is_closed_at_its_end_and_when_dropped() {
 
 #[test]
 fn a_directory_that_is_not_there_is_named_with_its_setting() {
-    let limits = ReplayLimits { memory_bytes: 10, disk_bytes: 1000, directory: Some("/nonexistent/replay".into()) };
+    let limits = ReplayLimits { directory: Some("/nonexistent/replay".into()), ..limits(10, 1000) };
     let mut unknown = Scripted::new(&[1; 100]).body(None);
     unknown.begin(&limits, true).unwrap();
     let error = read_all(&mut unknown).unwrap_err();

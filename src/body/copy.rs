@@ -112,7 +112,7 @@ impl ReplayCopy {
 
     fn append_to_spool(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let written = self.disk_bytes();
-        if written + bytes.len() as u64 > self.limits.disk_bytes {
+        if written + bytes.len() as u64 > self.limits.usable_disk_bytes() {
             self.give_up(self.outgrown());
             return Ok(());
         }
@@ -134,7 +134,10 @@ impl ReplayCopy {
     }
 
     fn outgrown(&self) -> String {
-        format!("its reader cannot rewind and it is larger than may be kept: {}", self.limits.described())
+        let limits = self.limits.described();
+        format!(
+            "its reader cannot rewind and it is larger than may be kept: {limits}; raise that, or give one that can"
+        )
     }
 
     fn give_up(&mut self, reason: String) {
@@ -225,7 +228,7 @@ mod tests {
     use super::{Keeping, ReplayCopy, ReplayLimits, Spool};
 
     fn limits(memory_bytes: u64, disk_bytes: u64) -> ReplayLimits {
-        ReplayLimits { memory_bytes, disk_bytes, directory: None }
+        ReplayLimits { memory_bytes, disk_bytes, ..ReplayLimits::default() }
     }
 
     #[test]

@@ -27,13 +27,14 @@ pub(super) fn of_bytes(bytes: &[u8]) -> [u8; 32] {
     finished(context)
 }
 
-/// Reads the whole file, through a handle of its own.
-pub(super) fn of_file(path: &Path) -> Result<[u8; 32], Error> {
+/// Reads the whole file, through a handle of its own; `go_on` is asked before each piece, and its error ends it.
+pub(super) fn of_file(path: &Path, go_on: &mut dyn FnMut() -> Result<(), Error>) -> Result<[u8; 32], Error> {
     const PIECE_BYTES: usize = 256 * 1024;
     let (mut file, _) = open_regular(path)?;
     let mut context = Context::new(&SHA256);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
+        go_on()?;
         match file.read(&mut piece) {
             Ok(0) => return Ok(finished(context)),
             Ok(count) => context.update(piece.get(..count).unwrap_or(&[])),

@@ -37,22 +37,33 @@ pub struct ReplayLimits {
     pub memory_bytes: u64,
     /// Bytes kept in an unlinked temporary file once the memory is full.
     pub disk_bytes: u64,
+    /// No payment is possible: only a redirect could ask for the body again, which is worth the memory and no disk.
+    pub without_wallet: bool,
     /// Where that file lies; unset: the system's directory for temporary files. No environment variable is read.
     pub directory: Option<PathBuf>,
 }
 
 impl Default for ReplayLimits {
     fn default() -> Self {
-        ReplayLimits { memory_bytes: REPLAY_MEMORY_BYTES, disk_bytes: REPLAY_DISK_BYTES, directory: None }
+        let (memory_bytes, disk_bytes) = (REPLAY_MEMORY_BYTES, REPLAY_DISK_BYTES);
+        ReplayLimits { memory_bytes, disk_bytes, without_wallet: false, directory: None }
     }
 }
 
 impl ReplayLimits {
     fn total_bytes(&self) -> u64 {
-        self.memory_bytes.saturating_add(self.disk_bytes)
+        self.memory_bytes.saturating_add(self.usable_disk_bytes())
+    }
+
+    fn usable_disk_bytes(&self) -> u64 {
+        if self.without_wallet { 0 } else { self.disk_bytes }
     }
 
     fn described(&self) -> String {
+        if self.without_wallet {
+            let memory_bytes = self.memory_bytes;
+            return format!("replay_memory ({memory_bytes} bytes; replay_disk is for clients with a wallet alone)");
+        }
         format!("replay_memory ({} bytes) and replay_disk ({} bytes)", self.memory_bytes, self.disk_bytes)
     }
 }
@@ -111,11 +122,17 @@ impl Body {
         matches!(self.length(), Ok(Some(0)))
     }
 
-    /// What this body is known by, if it is in memory or in a file. Independent of the current pass.
-    pub fn digest(&self) -> Result<Option<[u8; 32]>, Error> {
+    /// Whether its digest costs the reading of a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.input, Input::File { .. })
+    }
+
+    /// What this body is known by, if it is in memory or in a file. Independent of the current pass. A file is read whole:
+    /// `go_on` is asked every now and then, and its error ends the reading.
+    pub fn digest(&self, go_on: &mut dyn FnMut() -> Result<(), Error>) -> Result<Option<[u8; 32]>, Error> {
         match &self.input {
             Input::Bytes(bytes) => Ok(Some(digest::of_bytes(bytes))),
-            Input::File { path, .. } => digest::of_file(path).map(Some),
+            Input::File { path, .. } => digest::of_file(path, go_on).map(Some),
             Input::Reader { .. } => Ok(None),
         }
     }

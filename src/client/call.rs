@@ -13,7 +13,7 @@ use super::settings::{ExpectContinue, Settings};
 use super::sign_in::Visit;
 use super::{Failure, Inner};
 use super::{identity, purchase};
-use crate::body::Replay;
+use crate::body::{Replay, ReplayLimits};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
@@ -79,11 +79,7 @@ impl<'a> Call<'a> {
         if can_pay && let Some(error) = request.body.replay_would_exceed(&settings.replay) {
             return Err(error.into());
         }
-        let mut limits = settings.replay.clone();
-        if !can_pay {
-            // Only a redirect could ask for the body again: that is worth some memory and no disk.
-            limits.disk_bytes = 0;
-        }
+        let limits = ReplayLimits { without_wallet: !can_pay, ..settings.replay.clone() };
         request.body.begin(&limits, true)?;
         let deadline = settings.total_timeout.map(|timeout| Instant::now() + timeout);
         let headers = first_headers(request, &settings);
@@ -196,11 +192,15 @@ impl<'a> Call<'a> {
         {
             return Ok(Err(Declined::because(format!("the request cannot be sent a second time: {reason}"))));
         }
+        let (inner, asker) = (self.inner, self.asker());
+        let body = self.has_body.then_some(&self.request.body);
+        if let Some(declined) = inner.declines_unread(&challenge, &asker, &self.settings, body) {
+            return Ok(Err(declined));
+        }
         let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
-        let inner = self.inner;
         let means = inner.means(&self.settings, self.deadline);
-        let next = payer::next(challenge, &self.asker(), identity, &means);
+        let next = payer::next(challenge, &asker, identity, &means);
         let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
         let claim = match next {
             Ok(next) => {
@@ -330,7 +330,8 @@ impl<'a> Call<'a> {
     }
 
     fn purchase(&self) -> Result<Option<Purchase>, Error> {
-        let body = if self.has_body { Some(&self.request.body) } else { None };
+        let (body, cancel, total) = (&self.request.body, &self.request.cancel, self.deadline);
+        let body = self.has_body.then_some(identity::Known { body, cancel, total });
         identity::of(&self.settings, &self.inner.wallet, &self.method, &self.url, body)
     }
 

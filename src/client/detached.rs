@@ -4,7 +4,7 @@
 //! sight, so the amount counts from the moment the header is handed out, and there is no way to say that it
 //! never left: a caller who is mistaken about that would pay and have his budget back.
 
-use super::identity;
+use super::identity::{self, Known};
 use super::purchase::{self, RECEIPT_HEADER_NAMES};
 use super::redirect;
 use super::request::{Header, Request};
@@ -12,12 +12,11 @@ use super::response::first_header;
 use super::settings::Settings;
 use super::{Client, Failure, Inner};
 use crate::error::{Error, Status};
-use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Payment};
 use crate::protocol::NetworkNames;
-use crate::transport::Cancel;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 use url::Url;
 
 /// Statuses of final answers (RFC 9110 §15); 1xx are interim.
@@ -58,9 +57,7 @@ impl Client {
         body: &[u8],
     ) -> Result<Detached, Failure> {
         let asked = Request::new(method, url)?;
-        // Without the request's body only a name tells which purchase it is.
-        let purchase = identity::named(&self.0.settings, &asked.url);
-        self.pay_as(asked.url, &asked.method, &self.0.settings, purchase, Answer402 { status, headers, body })
+        self.pay_as(&asked, &self.0.settings, None, Answer402 { status, headers, body })
     }
 
     /// As [`Client::pay`] with everything that `request` says: method, URL, its own settings, and a body that makes
@@ -74,29 +71,26 @@ impl Client {
         body: &[u8],
     ) -> Result<Detached, Failure> {
         let settings = request.settings_over(&self.0.settings)?;
-        let own_body = if request.body.is_empty() { None } else { Some(&request.body) };
-        let purchase = identity::of(&settings, &self.0.wallet, &request.method, &request.url, own_body)?;
-        let answer = Answer402 { status, headers, body };
-        self.pay_as(request.url.clone(), &request.method, &settings, purchase, answer)
+        let total = settings.total_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let known = Known { body: &request.body, cancel: &request.cancel, total };
+        self.pay_as(request, &settings, Some(known), Answer402 { status, headers, body })
     }
 
+    /// `known`: the request's own body, if it is at hand.
     fn pay_as(
         &self,
-        url: Url,
-        method: &str,
+        request: &Request,
         settings: &Settings,
-        purchase: Option<Purchase>,
+        known: Option<Known<'_>>,
         answer: Answer402<'_>,
     ) -> Result<Detached, Failure> {
         let Answer402 { status, headers, body } = answer;
+        let Request { url, method, cancel, .. } = request;
         if status != 402 {
             let message = format!("the status is {status}, and only a 402 asks for a payment; pass the 402's own");
             return Err(Error::new(Status::Argument, message).into());
         }
-        let declined = |status| {
-            let url = &url;
-            move |declined: Declined| not_paid(status, url, &declined)
-        };
+        let declined = |status| move |declined: Declined| not_paid(status, url, &declined);
         if let Some(name) = RECEIPT_HEADER_NAMES.into_iter().find(|name| first_header(headers, name).is_some()) {
             let why = format!(
                 "this 402 has a {name} header, so it answers a payment that was made; settle that one with it, and \
@@ -108,15 +102,27 @@ impl Client {
             .map_err(|error| declined(Status::Challenge)(Declined::unreadable(&error)))?;
         let inner = &self.0;
         challenge.add_builder_codes(&settings.builder_codes);
+        let asker = inner.asker(url, method);
+        if let Some(refused) = inner.declines_unread(&challenge, &asker, settings, known.map(|known| known.body)) {
+            return Err(declined(Status::Refused)(refused));
+        }
+        let purchase = match known {
+            // Without the request's body only a name tells which purchase it is.
+            None => identity::named(settings, url),
+            Some(known) => {
+                let body = Some(known).filter(|known| !known.body.is_empty());
+                identity::of(settings, &inner.wallet, method, url, body)?
+            }
+        };
         let identity = Identity { purchase: purchase.as_ref(), rule: settings.retry_rule };
-        let (asker, means) = (inner.asker(&url, method), inner.means(settings, None));
+        let means = inner.means(settings, None);
         let authorized = payer::next(challenge, &asker, identity, &means)
-            .and_then(|next| inner.inform(next, settings, None, &Cancel::default()))
+            .and_then(|next| inner.inform(next, settings, None, cancel))
             .and_then(|next| next.claim(identity, &means))
-            .and_then(|claim| inner.sign(claim, &url))
+            .and_then(|claim| inner.sign(claim, url))
             .map_err(declined(Status::Refused))?;
         let payment = authorized.payment().clone();
-        Ok(Detached { inner: Arc::clone(inner), url, authorized: Some(authorized), payment })
+        Ok(Detached { inner: Arc::clone(inner), url: url.clone(), authorized: Some(authorized), payment })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Money, Status};
 use crate::payer::{Delivery, Payment};
 use crate::transport::Cancel;
 use std::io::{Cursor, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One answer. Use from one thread at a time; it may move between threads.
 pub struct Response {
@@ -26,6 +26,8 @@ pub struct Response {
     /// What ended the reading too early.
     failure: Option<Error>,
     pub(super) payment: Option<Payment>,
+    /// Told what is known of the payment, should that change while the body is being read.
+    later: Option<Arc<OnceLock<Payment>>>,
     /// Until the body was read, or let go.
     pub(super) delivery: Option<Box<Delivery>>,
     received: Received,
@@ -70,9 +72,25 @@ impl Response {
             kept: Cursor::default(),
             failure: None,
             payment: None,
+            later: None,
             delivery: None,
             received,
         }
+    }
+
+    /// An answer for tests of others.
+    #[cfg(test)]
+    pub(crate) fn of_a_test(body: Box<dyn Read + Send>, progress: Option<Progress>, payment: Option<Payment>) -> Self {
+        let received = Received {
+            progress: progress.map(|progress| Arc::new(Mutex::new(progress))),
+            sent: 0,
+            send_total: 0,
+            received: 0,
+            receive_total: u64::MAX,
+            cancel: Cancel::new(),
+        };
+        let answer = Answer { status: 200, headers: Vec::new(), body, received };
+        Response { payment, ..Response::new(answer, String::new()) }
     }
 
     pub fn status(&self) -> u16 {
@@ -187,10 +205,20 @@ impl Response {
         self.payment.as_ref()
     }
 
+    /// Where the payment is put, once, if what is known of it changes from here on: for whoever must not wait until the
+    /// response can be borrowed.
+    pub fn later_payment(&mut self) -> Arc<OnceLock<Payment>> {
+        self.later.get_or_insert_default().clone()
+    }
+
     /// What was paid for did not arrive: a repeat of the purchase asks for it with the same payment.
-    pub(super) fn broke_off(&mut self) {
+    pub fn broke_off(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
         self.payment = self.payment.take().map(|payment| undelivered(payment, *delivery));
+        if let (Some(later), Some(payment)) = (&self.later, &self.payment) {
+            // It breaks off once, so the place is free.
+            let _ = later.set(payment.clone());
+        }
     }
 
     /// Closes the connection under a failed read, tells where the money is, and remembers both. A cancel is a failure
@@ -203,7 +231,8 @@ impl Response {
         error
     }
 
-    pub(super) fn with_money(&self, error: Error) -> Error {
+    /// The same error with the fate of this response's payment.
+    pub fn with_money(&self, error: Error) -> Error {
         let (money, retry) = match &self.payment {
             None => return error,
             Some(payment) => (payment.money(), payment.retry()),
@@ -230,15 +259,7 @@ mod tests {
     use super::*;
 
     fn response(body: impl Read + Send + 'static, progress: Option<Progress>) -> Response {
-        let received = Received {
-            progress: progress.map(|progress| Arc::new(Mutex::new(progress))),
-            sent: 0,
-            send_total: 0,
-            received: 0,
-            receive_total: u64::MAX,
-            cancel: Cancel::new(),
-        };
-        Response::new(Answer { status: 200, headers: Vec::new(), body: Box::new(body), received }, String::new())
+        Response::of_a_test(Box::new(body), progress, None)
     }
 
     fn pattern(length: usize) -> Vec<u8> {

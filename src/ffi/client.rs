@@ -9,7 +9,7 @@ use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Noun};
 use crate::ffi::payment::{PaymentObject, x402_payment};
 use crate::ffi::request::{RequestObject, x402_request};
-use crate::ffi::response::{ResponseObject, x402_response};
+use crate::ffi::response::{respond, x402_response};
 use crate::ffi::status::x402_status;
 use crate::ffi::text::{Output, bytes, give, headers, text};
 use std::ffi::c_char;
@@ -144,8 +144,7 @@ pub unsafe extern "C" fn x402_client_send(
 }
 
 fn send(client: &Client, request: &mut Request, out: Output<*mut x402_response>) -> Result<(), Fault> {
-    let response = client.send(request)?;
-    out.set(handle::insert(ResponseObject::new(response))?);
+    out.set(respond(client.send(request)?)?);
     Ok(())
 }
 
@@ -231,7 +230,8 @@ pub unsafe extern "C" fn x402_client_pay(
 /// after a payment of it that was freed unsettled and may settle yet, the same header is given and no other payment made.
 ///
 /// The request is not sent, and none of its callbacks is called; give it the body that you send, in memory or as a file,
-/// or a purchase_key. Its headers count for nothing here.
+/// or a purchase_key. Its headers count for nothing here. A file is read whole to know it, unless policy or wallet refuse
+/// anyway; x402_request_cancel and total_timeout_ms end that.
 ///
 /// @param request  what you send yourself; if your HTTP client followed redirects, one with the URL that answered
 ///

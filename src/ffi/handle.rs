@@ -126,6 +126,10 @@ pub fn keep_whole_over_fork() {
 }
 
 fn place<N: Noun>(object: Arc<N>, owned: bool) -> Result<*mut N::C, Error> {
+    #[cfg(test)]
+    if FULL_FOR_A_TEST.get() {
+        return Err(Error::new(Status::System, "full, for a test"));
+    }
     let number = NEXT_SHARD.fetch_add(1, Ordering::Relaxed) % SHARDS;
     let mut shard = lock(number);
     let position = match shard.free.pop() {
@@ -154,7 +158,18 @@ fn place<N: Noun>(object: Arc<N>, owned: bool) -> Result<*mut N::C, Error> {
 
 /// A new handle that the caller must free.
 pub fn insert<N: Noun>(object: N) -> Result<*mut N::C, Error> {
-    place(Arc::new(object), true)
+    insert_shared(Arc::new(object))
+}
+
+/// As [`insert`], for an object that must outlive a refusal.
+pub fn insert_shared<N: Noun>(object: Arc<N>) -> Result<*mut N::C, Error> {
+    place(object, true)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// No handle can be made by this thread.
+    pub static FULL_FOR_A_TEST: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// The object a handle names.

@@ -1,8 +1,8 @@
 //! `x402_payment`: one purchase as the caller reads it. Lent by a response or an error, or the caller's own when his
 //! HTTP client carries it.
 //!
-//! Settling changes what a payment says, and texts that were handed out must not change under the caller: both records
-//! are kept, and the getters show the later one.
+//! Settling changes what a payment says, and so does a paid body that breaks off, but texts that were handed out must not
+//! change under the caller: both records are kept, and the getters show the later one.
 
 use crate::client::Detached;
 use crate::error::{Error, Status};
@@ -26,7 +26,14 @@ pub struct x402_payment {
 
 pub struct PaymentObject {
     record: Record,
+    later: Option<Later>,
     own: Option<Own>,
+}
+
+/// What the lender may yet learn of the payment.
+struct Later {
+    payment: Arc<OnceLock<Payment>>,
+    record: OnceLock<Record>,
 }
 
 /// What a payment says, as texts that never change.
@@ -75,7 +82,13 @@ impl Record {
 impl PaymentObject {
     /// A handle to what `payment` says now, for as long as the lender keeps it.
     pub fn lend(payment: &Payment) -> Result<Lent<PaymentObject>, Error> {
-        Lent::new(Arc::new(PaymentObject { record: Record::of(payment), own: None }))
+        Lent::new(Arc::new(PaymentObject { record: Record::of(payment), later: None, own: None }))
+    }
+
+    /// As [`PaymentObject::lend`], and what `later` is told from then on once it is.
+    pub fn lend_until(payment: &Payment, later: &Arc<OnceLock<Payment>>) -> Result<Lent<PaymentObject>, Error> {
+        let later = Later { payment: later.clone(), record: OnceLock::new() };
+        Lent::new(Arc::new(PaymentObject { record: Record::of(payment), later: Some(later), own: None }))
     }
 
     /// The caller's own, to be settled and freed by him.
@@ -94,11 +107,16 @@ impl PaymentObject {
             detached: Exclusive::new(detached),
             settled: OnceLock::new(),
         });
-        PaymentObject { record, own }
+        PaymentObject { record, later: None, own }
     }
 
     fn record(&self) -> &Record {
-        self.own.as_ref().and_then(|own| own.settled.get()).unwrap_or(&self.record)
+        let settled = || self.own.as_ref()?.settled.get();
+        let later = || {
+            let Later { payment, record } = self.later.as_ref()?;
+            payment.get().map(|payment| record.get_or_init(|| Record::of(payment)))
+        };
+        settled().or_else(later).unwrap_or(&self.record)
     }
 
     fn settle(&self, status: u16, headers: &[(String, Vec<u8>)]) -> Result<(), Error> {
@@ -126,8 +144,8 @@ fn part(payment: *const x402_payment, part: impl FnOnce(&PaymentObject) -> Optio
 /// chosen.
 ///
 /// This and the texts below: valid until the response or error the payment came from is freed, or the payment itself if
-/// x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle changes no text that was given out
-/// before it: ask again for what is so afterwards.
+/// x402_client_pay made it; NULL for a payment that is not alive. x402_payment_settle, or a paid body that breaks off while
+/// it is read, changes no text that was given out before: ask again for what is so afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_payment_amount(payment: *const x402_payment) -> *const c_char {
     part(payment, |payment| Some(&payment.record().amount))

@@ -13,7 +13,7 @@ use crate::ffi::error::{Fault, report, x402_error};
 use crate::ffi::guard;
 use crate::ffi::handle::{self, Kind, Noun};
 use crate::ffi::request::{RequestObject, x402_request};
-use crate::ffi::response::{ResponseObject, x402_response};
+use crate::ffi::response::{ResponseObject, respond, x402_response};
 use crate::ffi::status::x402_status;
 use crate::ffi::text::{Output, buffer};
 use std::mem::offset_of;
@@ -303,7 +303,7 @@ impl Default for Outcome {
 /// Makes the handles of an outcome, and fills the buffer of a read.
 fn outcome(done: Done, destination: Option<Destination>) -> Outcome {
     let (kind, made) = match done {
-        Done::Sent(sent) => (X402_EVENT_SEND, sent.map_err(Fault::from).and_then(respond)),
+        Done::Sent(sent) => (X402_EVENT_SEND, sent.map_err(Fault::from).and_then(responded)),
         Done::Read(read) => (X402_EVENT_READ, read.map_err(Fault::from).map(|bytes| filled(&bytes, destination))),
     };
     let made = made.unwrap_or_else(|fault| {
@@ -314,18 +314,8 @@ fn outcome(done: Done, destination: Option<Destination>) -> Outcome {
     Outcome { kind, ..made }
 }
 
-fn respond(response: Response) -> Result<Outcome, Fault> {
-    let payment = response.payment().cloned();
-    match handle::insert(ResponseObject::new(response)) {
-        Ok(response) => Ok(Outcome { response, ..Outcome::default() }),
-        Err(error) => {
-            let error = match &payment {
-                Some(payment) => error.with_money(payment.money(), payment.retry()),
-                None => error,
-            };
-            Err(Fault { error, payment })
-        }
-    }
+fn responded(response: Response) -> Result<Outcome, Fault> {
+    respond(response).map(|response| Outcome { response, ..Outcome::default() })
 }
 
 fn filled(bytes: &[u8], destination: Option<Destination>) -> Outcome {

@@ -6,7 +6,7 @@
 use crate::client::Response;
 use crate::error::{Error, Status};
 use crate::ffi::callback::{go_on, required};
-use crate::ffi::error::x402_error;
+use crate::ffi::error::{Fault, x402_error};
 use crate::ffi::guard;
 use crate::ffi::handle::{self, Exclusive, Kind, Lent, Loan, Noun};
 use crate::ffi::payment::{PaymentObject, x402_payment};
@@ -15,7 +15,7 @@ use crate::ffi::text::{Output, buffer, text};
 use crate::payer::Payment;
 use crate::transport::Cancel;
 use std::ffi::{c_char, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How much of a body x402_response_each hands over at once, at most.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
@@ -39,6 +39,7 @@ pub struct ResponseObject {
     money: x402_money,
     head: Head,
     payment: Option<Payment>,
+    later_payment: Arc<OnceLock<Payment>>,
     lent_payment: OnceLock<Option<Lent<PaymentObject>>>,
     /// What x402_response_read_all read, with a NUL after it; set once.
     body: OnceLock<Vec<u8>>,
@@ -51,8 +52,9 @@ impl Noun for ResponseObject {
 }
 
 impl ResponseObject {
-    pub fn new(response: Response) -> Self {
+    fn new(mut response: Response) -> Self {
         ResponseObject {
+            later_payment: response.later_payment(),
             status: response.status(),
             money: response.money() as x402_money,
             head: Head::of(&response),
@@ -64,6 +66,17 @@ impl ResponseObject {
         }
     }
 
+    /// Nobody can be given this response: what was paid for is lost to the caller, who must be told of the money.
+    fn undeliverable(&self, error: Error) -> Fault {
+        match self.response.take(Self::NAME) {
+            Ok(mut response) => {
+                response.broke_off();
+                Fault { error: response.with_money(error), payment: response.payment().cloned() }
+            }
+            Err(_) => Fault { error, payment: self.payment.clone() },
+        }
+    }
+
     /// For an operation of a queue: busy for everyone until the loan is dropped.
     pub fn lend(&self) -> Result<Loan<Response>, Error> {
         self.response.lend(Self::NAME)
@@ -72,6 +85,12 @@ impl ResponseObject {
     fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
         self.response.take(Self::NAME)?.read(buffer)
     }
+}
+
+/// Makes the handle of an answer.
+pub fn respond(response: Response) -> Result<*mut x402_response, Fault> {
+    let object = Arc::new(ResponseObject::new(response));
+    handle::insert_shared(object.clone()).map_err(|error| object.undeliverable(error))
 }
 
 /// URL and headers: one block, each text followed by a NUL.
@@ -307,7 +326,7 @@ pub unsafe extern "C" fn x402_response_payment(response: *const x402_response) -
         let response = handle::get::<ResponseObject>(response).ok()?;
         let lent = response
             .lent_payment
-            .get_or_init(|| response.payment.as_ref().and_then(|payment| PaymentObject::lend(payment).ok()));
+            .get_or_init(|| PaymentObject::lend_until(response.payment.as_ref()?, &response.later_payment).ok());
         lent.as_ref().map(|lent| lent.handle().cast_const())
     })
 }
@@ -326,4 +345,23 @@ pub unsafe extern "C" fn x402_response_free(response: *mut x402_response) {
         }
         None
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Money, Retry};
+    use crate::payer::Declined;
+
+    #[test]
+    fn an_answer_without_a_handle_tells_of_its_money() {
+        let payment = Declined::because("a test").payment();
+        let response = Response::of_a_test(Box::new(std::io::empty()), None, Some(payment));
+        handle::FULL_FOR_A_TEST.set(true);
+        let fault = respond(response).err().unwrap();
+        handle::FULL_FOR_A_TEST.set(false);
+        assert_eq!(fault.error.status, Status::System);
+        assert_eq!((fault.error.money, fault.error.retry), (Money::Refused, Retry::Safe));
+        assert_eq!(fault.payment.unwrap().refusal(), "a test");
+    }
 }

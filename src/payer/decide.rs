@@ -133,7 +133,7 @@ pub fn quote(
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     let now_s = means.world.clock.unix_s();
     let candidates = allowed(&challenge, asker, means, &mut refusals);
-    let mut nearest = candidates.first().map(|candidate| Box::new(challenge.offers[candidate.at].clone()));
+    let nearest = candidates.first().map(|candidate| candidate.at);
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
         let intent = intent(asker, offer, identity, now_s);
@@ -153,14 +153,23 @@ pub fn quote(
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }
     }
-    if nearest.is_none() {
-        nearest = challenge.offers.first().cloned().map(Box::new);
-    }
+    Err(none_left(&challenge, nearest.unwrap_or(0), refusals))
+}
+
+/// Declines where wallet and rules refuse every offer; the ledger is not asked, nor the caller.
+pub fn none_allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> Option<Declined> {
+    let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
+    allowed(challenge, asker, means, &mut refusals).is_empty().then(|| none_left(challenge, 0, refusals))
+}
+
+/// Every offer left its reason; the one at `nearest` came nearest.
+fn none_left(challenge: &Challenge, nearest: usize, mut refusals: Vec<Refusal>) -> Declined {
+    let nearest = challenge.offers.get(nearest).cloned().map(Box::new);
     if refusals.is_empty() {
-        return Err(Declined { nearest, ..Declined::because("accepts is empty: the server's terms hold no offer") });
+        return Declined { nearest, ..Declined::because("accepts is empty: the server's terms hold no offer") };
     }
     refusals.sort_by_key(|refusal| refusal.index);
-    Err(Declined { nearest, ..Declined::new(refusals) })
+    Declined { nearest, ..Declined::new(refusals) }
 }
 
 /// An offer about which the server signed something else is not paid: one of the two was changed by somebody.

@@ -28,7 +28,7 @@ use crate::wallet::Wallet;
 use crate::world::{Deadline, World};
 use std::sync::Arc;
 
-pub use decide::{Declined, Refusal, quote};
+pub use decide::{Declined, Refusal, none_allowed, quote};
 pub use outcome::{Delivery, Sent};
 pub use payment::Payment;
 pub use prices::quote_json;

@@ -63,7 +63,7 @@ impl Cancel {
     }
 
     /// [`Status::Cancelled`] when the handle was used; `doing` says what was going on.
-    pub(super) fn check(&self, doing: &str) -> Result<(), Error> {
+    pub fn check(&self, doing: &str) -> Result<(), Error> {
         if self.is_cancelled() { Err(cancelled(doing)) } else { Ok(()) }
     }
 

@@ -183,6 +183,44 @@ static void after_a_payment_left(const server *server)
     x402_client_free(client);
 }
 
+/* A paid body that breaks off changes what the payment says, and no text that was given out. */
+static void a_paid_body_that_breaks_off(const server *server)
+{
+    x402_client *client = client_with(NULL, NULL, NULL);
+    for (int asked_before = 0; asked_before < 2; asked_before++) {
+        x402_error *error = NULL;
+        x402_response *response;
+        const x402_payment *payment = NULL;
+        const char *before = NULL, *amount = NULL;
+        const uint8_t *data;
+        size_t len;
+        NEED(x402_client_get(client, origin(server, "base", "/paid-then-cut"), &response, &error));
+        CHECK(x402_response_money(response) == X402_MONEY_PAID, "%d", (int)x402_response_money(response));
+        if (asked_before) {
+            payment = x402_response_payment(response);
+            before = x402_payment_json(payment);
+            amount = x402_payment_amount(payment);
+            CHECK(strstr(before, "\"retry\":\"never\""), "%s", before);
+        }
+        CHECK(x402_response_read_all(response, 1 << 20, &data, &len, &error) == X402_ERROR_CONNECTION_LOST, "%s",
+              x402_error_message(error));
+        CHECK(x402_error_money(error) == X402_MONEY_PAID, "%d", (int)x402_error_money(error));
+        SAME_TEXT(x402_error_retry(error), "same-bytes");
+        x402_error_free(error);
+        error = NULL;
+        CHECK(!asked_before || payment == x402_response_payment(response), "the same borrowed handle");
+        payment = x402_response_payment(response);
+        CHECK(strstr(x402_payment_json(payment), "\"retry\":\"same-bytes\""), "%s", x402_payment_json(payment));
+        CHECK(x402_payment_money(payment) == X402_MONEY_PAID, "%d", (int)x402_payment_money(payment));
+        if (asked_before) {
+            CHECK(strstr(before, "\"retry\":\"never\""), "the text given out before: %s", before);
+            SAME_TEXT(amount, "10000");
+        }
+        x402_response_free(response);
+    }
+    x402_client_free(client);
+}
+
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/faults.json", 0);
@@ -192,6 +230,7 @@ int main(int argc, char **argv)
     bodies_that_break_off(&server);
     an_http_error_is_an_answer(&server);
     after_a_payment_left(&server);
+    a_paid_body_that_breaks_off(&server);
     server_stop(&server);
     return finish("errors");
 }

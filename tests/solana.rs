@@ -64,7 +64,7 @@ fn answered(asked: &[Need], token_program: &str, decimals: u64) -> Facts {
 }
 
 fn sign(challenge: &Challenge, payable: &Payable, facts: &Facts, nonce: [u8; 32]) -> Authorization {
-    let ingredients = Ingredients { now_s: NOW_S, nonce, facts, extensions: None };
+    let ingredients = Ingredients { now_s: NOW_S, nonce, facts, extensions: None, draw: None };
     authorize(&challenge.offers[0], payable, &wallet(), &ingredients).unwrap()
 }
 

@@ -9,10 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use serde_json::Value;
-use x402::money::{Amount, TransferMethod};
-use x402::protocol::{Challenge, Credential};
-use x402::scheme::evm::batch::{self, Channel};
-use x402::scheme::{Facts, Ingredients, Need, authorize, needs, payable};
+use x402::ledger::{ChannelOrder, Grant, Intent, Ledger, Order, Recipe, RetryRule};
+use x402::money::{Amount, Draw, OnChain};
+use x402::protocol::{Challenge, Credential, Offer};
+use x402::scheme::{ChannelTerms, Facts, Ingredients, Need, authorize, channels, needs, payable};
 use x402::wallet::Wallet;
 
 fn load(file: &str, count: usize) -> Vec<Value> {
@@ -65,7 +65,7 @@ fn check_payment(vector: &Value, facts: &Facts) -> String {
     assert_eq!(payable.payer, text(&vector["payer"]), "{id}");
     let (now_s, nonce) = (vector["now"].as_u64().unwrap(), bytes(&vector["random32"][0]));
     let extensions = challenge.extensions.as_deref();
-    let ingredients = Ingredients { now_s, nonce, facts, extensions };
+    let ingredients = Ingredients { now_s, nonce, facts, extensions, draw: None };
     let signed = authorize(offer, &payable, &wallet, &ingredients).unwrap_or_else(|error| panic!("{id}: {error}"));
     assert_eq!(signed.valid_before_s, now_s + 60, "{id}");
     let extended = signed.extensions.as_ref().map(|additions| challenge.extended(additions).unwrap());
@@ -142,7 +142,7 @@ fn sponsored_approvals_are_reproduced() {
     }
 }
 
-/// What is signed for a channel; the scheme is not offered as a way to pay, so there is no header to compare.
+/// What is signed for a channel, on what the ledger decides where a channel holds and was charged what the vector says.
 #[test]
 fn channels_vouchers_and_deposits_are_reproduced() {
     for vector in load("batch-settlement-evm", 4) {
@@ -153,25 +153,64 @@ fn channels_vouchers_and_deposits_are_reproduced() {
         let body = vector["paymentRequired"].to_string();
         let challenge = Challenge::parse(None, body.as_bytes()).unwrap();
         let [offer] = &challenge.offers[..] else { panic!("{id}: not one offer") };
-        assert!(payable(offer, &wallet).unwrap_err().starts_with("scheme "), "{id}");
-        let method = if id.contains("permit2") { TransferMethod::Permit2 } else { TransferMethod::Eip3009 };
+        let payable = payable(offer, &wallet).unwrap();
+        let terms = channels(offer, &payable, &wallet).unwrap();
+        let channel = terms.candidates[0];
+        assert_eq!(channel.bytes(), bytes::<32>(&vector["channelId"]), "{id}");
         let (balance, charged) = if id == "batch-topup" { (5000, 4500) } else { (0, 0) };
-        let channel = Channel { balance: Amount::from(balance), charged: Amount::from(charged) };
-        let ingredients = Ingredients::plain(vector["now"].as_u64().unwrap(), bytes(&vector["random32"][0]));
-        let sign = |channel: &Channel, most: u64| {
-            batch::authorize(offer, method, &wallet.evm_keys()[0], channel, Amount::from(most), &ingredients)
+        let draw = drawn(offer, terms, balance, charged);
+        let sign = |draw: &Draw| {
+            let (now_s, nonce) = (vector["now"].as_u64().unwrap(), bytes(&vector["random32"][0]));
+            let ingredients = Ingredients { draw: Some(draw), ..Ingredients::plain(now_s, nonce) };
+            authorize(offer, &payable, &wallet, &ingredients)
         };
-        let signed = sign(&channel, 1_000_000).unwrap();
-        let sent: Value = serde_json::from_str(&signed.payload).unwrap();
+        let sent: Value = serde_json::from_str(&sign(&draw).unwrap().payload).unwrap();
         assert_eq!(sent, vector["paymentPayload"]["payload"], "{id}");
-        assert_eq!(signed.channel_id, bytes::<32>(&vector["channelId"]), "{id}");
-        assert_eq!(signed.deposit.to_string(), text(&sent["deposit"]["amount"]), "{id}");
-        // No more than may be deposited; and nothing where the channel covers the voucher.
-        let missing = charged + 1000 - balance;
-        assert_eq!(sign(&channel, missing).unwrap().deposit, Amount::from(missing), "{id}");
-        assert!(sign(&channel, missing - 1).err().unwrap().message.contains("amount is 1000"), "{id}");
-        let full = sign(&Channel { balance: Amount::from(charged + 1000), ..channel }, 0).unwrap();
-        let sent: Value = serde_json::from_str(&full.payload).unwrap();
-        assert_eq!((&sent["type"], sent.get("deposit"), full.deposit), (&"voucher".into(), None, Amount::ZERO), "{id}");
+        // Where the channel covers the voucher nothing is deposited.
+        let sent: Value =
+            serde_json::from_str(&sign(&Draw { deposit: Amount::ZERO, ..draw.clone() }).unwrap().payload).unwrap();
+        assert_eq!((&sent["type"], sent.get("deposit")), (&"voucher".into(), None), "{id}");
+        // Nothing is signed that is not what was decided.
+        let other = Draw { salt: 1, ..draw.clone() };
+        let dearer = Draw { claimable: Amount::from(charged + 1001), ..draw };
+        for wrong in [other, dearer] {
+            assert!(sign(&wrong).unwrap_err().message.contains("for which the channel was chosen"), "{id}");
+        }
+    }
+}
+
+/// What a ledger decides on that a node told what the channel holds and what was claimed of it.
+fn drawn(offer: &Offer, terms: ChannelTerms, balance: u64, claimed: u64) -> Draw {
+    let (balance, claimed) = (Amount::from(balance), Amount::from(claimed));
+    let on_chain = Some(OnChain { channel: terms.candidates[0], balance, claimed });
+    let channel = ChannelOrder {
+        candidates: terms.candidates,
+        deposit_wanted: terms.deposit_wanted,
+        deposit_max: Amount::from(1_000_000),
+        on_chain,
+    };
+    let intent = Intent {
+        host: "shop.example:443".into(),
+        payee: offer.payee.clone(),
+        network: offer.network.clone(),
+        asset: offer.asset.clone(),
+        amount: offer.amount,
+        channel: Some(channel),
+        purchase: None,
+        now_s: 0,
+    };
+    let recipe = Recipe {
+        payer: String::new(),
+        nonce: [0; 32],
+        signed_s: 0,
+        valid_before_s: 0,
+        terms: String::new(),
+        facts: String::new(),
+        draw: None,
+    };
+    let order = Order { intent: &intent, recipe, rule: RetryRule::Proven, budgets: &[] };
+    match Ledger::in_memory().reserve(order) {
+        Ok(Grant::New(_, recipe)) => recipe.draw.unwrap(),
+        other => panic!("{other:?}"),
     }
 }

@@ -44,6 +44,10 @@ pub(super) struct Call<'a> {
     pub(super) terms: Option<Terms>,
     /// The payment goes with the first request.
     pub(super) is_prepaying: bool,
+    /// The terms that this call paid by a channel, as long as it may do so a second time.
+    pub(super) channel_terms: Option<Challenge>,
+    /// A payment by channel that was turned down: only another voucher is made.
+    pub(super) turned_down: Option<Payment>,
     /// The last exchange went out more than once.
     was_repeated: bool,
     named: Url,
@@ -89,6 +93,8 @@ impl<'a> Call<'a> {
             visit,
             terms: None,
             is_prepaying: false,
+            channel_terms: None,
+            turned_down: None,
             was_repeated: false,
             named: request.url.clone(),
             url: request.url.clone(),
@@ -179,6 +185,7 @@ impl<'a> Call<'a> {
             let may_sign_in = self.settings.sign_in && challenge.sign_in().is_some();
             self.terms = if may_sign_in { None } else { Terms::of(&challenge) };
         }
+        let as_asked = self.keeps_for_resync(&challenge);
         challenge.add_builder_codes(&self.settings.builder_codes);
         if let Some(name) = self.own_payment_header() {
             let why = format!(
@@ -205,13 +212,13 @@ impl<'a> Call<'a> {
         let claim = match next {
             Ok(next) => {
                 // Rewound before anything is reserved, because a caller's rewind can fail.
-                if self.has_body && !self.is_prepaying {
-                    self.request.body.rewind_final()?;
-                }
+                self.rewind_to_pay(as_asked.is_some())?;
                 next.claim(identity, &means)
             }
             Err(declined) => Err(declined),
         };
+        let claim = self.unlike_the_former(claim);
+        self.channel_terms = as_asked;
         match claim.and_then(|claim| inner.sign(claim, &self.url)) {
             Ok(authorized) => Ok(Ok(authorized)),
             Err(declined) => match declined.failure() {
@@ -224,7 +231,10 @@ impl<'a> Call<'a> {
     /// Sends the request again with the payment attached.
     pub fn present(&mut self, authorized: Authorized) -> Result<Response, Failure> {
         let (answer, authorized) = self.send_payment(authorized)?;
-        self.paid(answer, authorized)
+        match self.channel_terms.take() {
+            Some(terms) if answer.status == 402 => self.resync(answer, authorized, terms),
+            _ => self.paid(answer, authorized),
+        }
     }
 
     /// One paid request out and one answer in, which is not judged yet.
@@ -291,8 +301,8 @@ impl<'a> Call<'a> {
                 return Err(Failure { error, payment: Some(payment) });
             }
         };
-        let said = purchase::said(held.challenge(&self.settings.v1_networks));
-        let (payment, _) = purchase::answered(authorized, status, &headers, said.as_deref());
+        let terms = held.challenge(&self.settings.v1_networks).ok();
+        let (payment, _) = purchase::answered(authorized, status, &headers, terms.as_ref());
         Ok((held, payment))
     }
 

@@ -167,9 +167,9 @@ impl Detached {
         authorized.was_repeated();
         // Without the body: the version 1 servers that put their word there are heard by their receipt.
         let terms = purchase::may_hold_terms(status).then(|| purchase::terms(headers, &[], &NetworkNames::NONE));
-        let said = terms.and_then(purchase::said);
+        let terms = terms.and_then(Result::ok);
         // His client has the answer's body; what becomes of that is out of sight.
-        (self.payment, _) = purchase::answered(authorized, status, headers, said.as_deref());
+        (self.payment, _) = purchase::answered(authorized, status, headers, terms.as_ref());
         self.inner.log(3, || format!("{} answered {status} to the payment", purchase::logged_url(&self.url)));
         Ok(&self.payment)
     }

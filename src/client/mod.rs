@@ -14,8 +14,9 @@
 //! ```
 //!
 //! Owns the control flow of a call; everything it calls is a leaf that returns a value. Pays at most once in
-//! one call: a second 402 goes to the caller, because only he can say whether another signature is worth it. Where he
-//! asked for it (`prepay`), a payment on known terms goes with the first request instead; `prepay` has that way.
+//! one call: a second 402 goes to the caller, because only he can say whether another signature is worth it; but for a
+//! payment channel that the server knows better, which `resync` has. Where the caller asked for it (`prepay`), a payment
+//! on known terms goes with the first request instead; `prepay` has that way.
 
 mod call;
 mod detached;
@@ -28,6 +29,7 @@ pub mod queue;
 mod redirect;
 mod request;
 mod response;
+mod resync;
 pub mod settings;
 mod sign_in;
 

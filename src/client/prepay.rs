@@ -7,13 +7,14 @@
 //! 402 goes to the caller, because a second signature could pay twice.
 
 use super::call::Call;
+use super::held::Held;
 use super::redirect;
 use super::response::Response;
 use super::{Failure, Inner};
 use crate::body::Replay;
 use crate::error::{Money, Retry};
 use crate::ledger::RetryRule;
-use crate::payer::{Authorized, Payment};
+use crate::payer::{Authorized, Declined, Payment};
 use crate::protocol::Challenge;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -152,16 +153,31 @@ impl Call<'_> {
         }
         self.inner.places.forget(&keys(&self.method, &self.url));
         let (held, former) = self.held_after_payment(answer, authorized)?;
+        let channel_terms = self.channel_terms.take();
         if !is_first || !self.may_sign_anew(&former) {
             return Ok(held.into_response(former));
         }
+        if former.is_corrected() {
+            return match channel_terms {
+                Some(terms) => self.pay_corrected(held, former, terms),
+                None => Ok(held.into_response(former)),
+            };
+        }
         self.inner
             .log(2, || "the prepaid payment was turned down; it counts, and the new terms are decided upon".into());
+        match held.challenge(&self.settings.v1_networks) {
+            Ok(terms) => self.sign_anew(held, former, terms),
+            Err(error) => Ok(held.into_response(former.and_declined(&Declined::unreadable(&error)))),
+        }
+    }
+
+    /// Makes a second payment in this call, on `terms`. The former counts whatever becomes of it.
+    pub(super) fn sign_anew(&mut self, held: Held, former: Payment, terms: Challenge) -> Result<Response, Failure> {
         let with_former = |failure: Failure| Failure {
             error: failure.error.with_money(former.money(), former.retry()),
             payment: Some(former.clone()),
         };
-        match self.authorize(&held).map_err(with_former)? {
+        match self.authorize_terms(terms).map_err(with_former)? {
             Err(declined) => Ok(held.into_response(former.and_declined(&declined))),
             // The ledger gave the old signature again: the server has just said that it does not want it.
             Ok(authorized) if !authorized.is_first() => {
@@ -176,7 +192,7 @@ impl Call<'_> {
     }
 
     fn present_second(&mut self, authorized: Authorized, former: &Payment) -> Result<Response, Failure> {
-        if former.same_price(authorized.payment()) {
+        if !former.is_corrected() && former.same_price(authorized.payment()) {
             let now_s = self.inner.world.clock.unix_s();
             let until_s = now_s.saturating_add(TURNED_DOWN_S);
             for key in keys(&self.method, &self.url) {
@@ -195,9 +211,9 @@ impl Call<'_> {
         }
     }
 
-    /// Whether the answer to the prepaid payment lets another be signed in this call: the proof must be the server's
+    /// Whether the answer to a payment lets another be signed in this call: the proof must be the server's
     /// word, whatever the number of signatures that the caller would allow over several calls.
-    fn may_sign_anew(&self, former: &Payment) -> bool {
+    pub(super) fn may_sign_anew(&self, former: &Payment) -> bool {
         let proven = former.money() == Money::Unknown && former.retry() == Retry::NewQuote;
         proven
             && match self.settings.retry_rule {

@@ -63,19 +63,19 @@ pub(super) fn terms(headers: &[Header], body: &[u8], names: &NetworkNames) -> Re
     Challenge::parse_with(Some(&list), body, names)
 }
 
-/// What the answer to a payment says of it: its head, and the server's word in the terms of a 402. A delivery where what
-/// was paid for is on its way with this answer.
+/// What the answer to a payment says of it: its head, and the terms of a 402, with the server's word in them. A delivery
+/// where what was paid for is on its way with this answer.
 pub(super) fn answered(
     authorized: Authorized,
     status: u16,
     headers: &[Header],
-    said: Option<&str>,
+    terms: Option<&Challenge>,
 ) -> (Payment, Option<Delivery>) {
     let [receipt, receipt_v1] = RECEIPT_HEADER_NAMES.map(|name| first_header(headers, name));
     let receipt = Receipt::parse(receipt, receipt_v1);
     let receipt = receipt.map(|receipt| receipt.map_err(|problem| problem.to_string()));
-    let (payment, delivery) = authorized.send().answered_with(status, receipt, said);
-    let payment = match said {
+    let (payment, delivery) = authorized.send().answered_with(status, receipt, terms);
+    let payment = match terms.and_then(|terms| terms.error.as_deref()) {
         Some(said) => payment.with_server_error(said),
         None => payment,
     };
@@ -99,11 +99,6 @@ pub(super) fn undelivered(payment: Payment, delivery: Delivery) -> Payment {
 /// Whether an answer of this status may hold terms once more, with the server's word on the payment in them.
 pub(super) fn may_hold_terms(status: u16) -> bool {
     status == 402 || status == 412
-}
-
-/// Why the server turned the payment down, as its terms say it.
-pub(super) fn said(terms: Result<Challenge, ChallengeError>) -> Option<String> {
-    terms.ok().and_then(|challenge| challenge.error)
 }
 
 /// Without the query, where callers put keys.

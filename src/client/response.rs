@@ -90,7 +90,9 @@ impl Response {
             cancel: Cancel::new(),
         };
         let answer = Answer { status: 200, headers: Vec::new(), body, received };
-        Response { payment, ..Response::new(answer, String::new()) }
+        let mut response = Response::new(answer, String::new());
+        response.payment = payment;
+        response
     }
 
     pub fn status(&self) -> u16 {

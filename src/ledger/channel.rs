@@ -9,7 +9,7 @@
 use super::budgets::Denied;
 use super::entry::Entry;
 use crate::error::Error;
-use crate::money::{Amount, ChannelId, Draw, claimable, missing};
+use crate::money::{Amount, ChannelId, Correction, Draw, OnChain, claimable, missing};
 use serde_json::{Value, json};
 
 /// What an order says that is paid by a channel.
@@ -23,15 +23,6 @@ pub struct ChannelOrder {
     pub deposit_max: Amount,
     /// What the chain says of one of them.
     pub on_chain: Option<OnChain>,
-}
-
-/// What a node says of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OnChain {
-    pub channel: ChannelId,
-    pub balance: Amount,
-    /// What the payee claimed of it; perhaps less than he charged.
-    pub claimed: Amount,
 }
 
 /// What the ledger knows of a channel that a payment would use.
@@ -51,15 +42,6 @@ pub struct Acknowledged {
     pub charged: Option<Amount>,
     /// What was charged in all.
     pub charged_in_all: Option<Amount>,
-}
-
-/// What a server says of a channel when it turns a voucher down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Correction {
-    /// It proves, by the payer's own signature over `signed`, that it may have charged so much.
-    Proven { charged: Amount, signed: Amount, balance: Option<Amount> },
-    /// It proves nothing, but something is wrong with what is known here.
-    Doubt,
 }
 
 /// What is known of a channel.

@@ -17,7 +17,7 @@ mod purchase;
 mod series;
 
 use crate::error::{Error, Status};
-use crate::money::{Amount, Budget, Draw, Usd};
+use crate::money::{Amount, Budget, Correction, Draw, Usd};
 use entry::Entry;
 use file::File;
 use memory::Memory;
@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use budgets::{Denied, Stood};
-pub use channel::{Acknowledged, ChannelOrder, Correction, OnChain, Outlook};
+pub use channel::{Acknowledged, ChannelOrder, Outlook};
 pub use entry::{Intent, Recipe, State, TurnedDown};
 pub use purchase::{EXPIRY_MARGIN_S, Purchase, RetryRule, check_name};
 

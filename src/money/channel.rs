@@ -66,6 +66,24 @@ impl Draw {
     }
 }
 
+/// What a node says of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnChain {
+    pub channel: ChannelId,
+    pub balance: Amount,
+    /// What the payee claimed of it; perhaps less than he charged.
+    pub claimed: Amount,
+}
+
+/// What a server says of a channel when it turns a voucher down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correction {
+    /// It proves, by the payer's own signature over `signed`, that it may have charged so much.
+    Proven { charged: Amount, signed: Amount, balance: Option<Amount> },
+    /// It proves nothing, but something is wrong with what is known here.
+    Doubt,
+}
+
 /// What a voucher must say, so that the payee can have `price` more; `None` where that is 2^128 or more.
 pub fn claimable(charged: Amount, price: Amount) -> Option<Amount> {
     charged.checked_add(price).filter(|sum| sum.to_u256().bit_len() <= CLAIMABLE_BITS)

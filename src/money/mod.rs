@@ -17,7 +17,7 @@ pub use address::{AddressError, EvmAddress};
 pub use amount::Amount;
 pub use asset::{KnownAsset, TransferMethod, known_asset, known_assets, known_elsewhere};
 pub use budget::{Budget, Scope};
-pub use channel::{ChannelId, Draw, claimable, missing};
+pub use channel::{CLAIMABLE_BITS, ChannelId, Correction, Draw, OnChain, claimable, missing};
 pub use network::Network;
 pub use price::{Price, Usd};
 pub use solana::SolanaAddress;

@@ -47,6 +47,12 @@ impl Usd {
         amount.to_u256().checked_mul(power_of_ten(scale)).map(Usd)
     }
 
+    /// How many units of a known asset this buys, rounded down.
+    pub fn units_of(self, asset: &KnownAsset) -> Option<Amount> {
+        let scale = USD_DECIMALS.checked_sub(usize::from(asset.decimals))?;
+        Some(Amount::from_u256(self.0 / power_of_ten(scale)))
+    }
+
     pub fn checked_add(self, other: Usd) -> Option<Usd> {
         self.0.checked_add(other.0).map(Usd)
     }

@@ -3,6 +3,7 @@
 //! Owns the way of a decision: can the wallet sign it, do the rules allow it, does it fit the budgets, in the
 //! caller's order; then the caller's own word. Every offer that is passed over leaves its reason.
 
+use super::channel::{Prospect, prospect};
 use super::{Identity, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::{Denied, Intent, Stood};
@@ -121,6 +122,8 @@ struct Candidate {
     /// Where it stands in `challenge.offers`.
     at: usize,
     payable: Payable,
+    /// Where it would be paid by a channel.
+    prospect: Option<Prospect>,
 }
 
 /// Chooses the offer to pay. Signs nothing and holds nothing.
@@ -132,23 +135,35 @@ pub fn quote(
 ) -> Result<Quoted, Declined> {
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     let now_s = means.world.clock.unix_s();
-    let candidates = allowed(&challenge, asker, means, &mut refusals);
+    let candidates = allowed(&challenge, asker, means, &mut refusals)?;
     let nearest = candidates.first().map(|candidate| candidate.at);
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
-        let intent = intent(asker, offer, identity, now_s);
+        let channel = candidate.prospect.as_ref().map(|prospect| prospect.order.clone());
+        let intent = Intent { channel, ..intent(asker, offer, identity, now_s) };
         let fits = match means.ledger.check(means.policy.budgets(), &intent) {
             Ok(()) => Ok(()),
             Err(Denied::Refused(reason)) => Err(reason),
             Err(Denied::Stands(stood)) => return Err(Declined::stands(*stood)),
             Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
         };
-        match fits.and_then(|()| approved(means, asker, offer, &candidate.payable)) {
+        match fits.and_then(|()| approved(means, asker, offer, &candidate)) {
             Ok(()) => {
                 let (chosen, payable) = (candidate.at, candidate.payable);
                 let unlimited_approval = means.policy.allows_unlimited_approval();
                 let facts = Facts::default();
-                return Ok(Quoted { challenge, chosen, payable, intent, unlimited_approval, facts, refusals });
+                let outlook = candidate.prospect.map(|prospect| prospect.outlook);
+                let uncertain = outlook.filter(|outlook| outlook.is_uncertain).map(|outlook| outlook.channel);
+                return Ok(Quoted {
+                    challenge,
+                    chosen,
+                    payable,
+                    intent,
+                    unlimited_approval,
+                    uncertain,
+                    facts,
+                    refusals,
+                });
             }
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }
@@ -159,7 +174,10 @@ pub fn quote(
 /// Declines where wallet and rules refuse every offer; the ledger is not asked, nor the caller.
 pub fn none_allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> Option<Declined> {
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
-    allowed(challenge, asker, means, &mut refusals).is_empty().then(|| none_left(challenge, 0, refusals))
+    match allowed(challenge, asker, means, &mut refusals) {
+        Ok(candidates) => candidates.is_empty().then(|| none_left(challenge, 0, refusals)),
+        Err(declined) => Some(declined),
+    }
 }
 
 /// Every offer left its reason; the one at `nearest` came nearest.
@@ -181,17 +199,34 @@ pub(super) fn stated(challenge: &Challenge, offer: &Offer, means: &Means<'_>) ->
 }
 
 /// The offers that the wallet can sign and the rules allow, best first; the others leave their reasons.
-fn allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>, refusals: &mut Vec<Refusal>) -> Vec<Candidate> {
+fn allowed(
+    challenge: &Challenge,
+    asker: &Asker,
+    means: &Means<'_>,
+    refusals: &mut Vec<Refusal>,
+) -> Result<Vec<Candidate>, Declined> {
     let mut candidates = Vec::with_capacity(challenge.offers.len());
     for (at, offer) in challenge.offers.iter().enumerate() {
         let verdict = means.policy.check(asker, offer).and_then(|()| stated(challenge, offer, means));
-        match verdict.and_then(|()| scheme::payable(offer, means.wallet)) {
-            Ok(payable) => candidates.push(Candidate { at, payable }),
-            Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
+        let payable = match verdict.and_then(|()| scheme::payable(offer, means.wallet)) {
+            Ok(payable) => payable,
+            Err(reason) => {
+                refusals.push(Refusal::of_offer(offer, reason));
+                continue;
+            }
+        };
+        match prospect(offer, &payable, means) {
+            Ok(prospect) => candidates.push(Candidate { at, payable, prospect }),
+            Err(Denied::Refused(reason)) => refusals.push(Refusal::of_offer(offer, reason)),
+            Err(Denied::Stands(stood)) => return Err(Declined::stands(*stood)),
+            Err(Denied::Failed(error)) => return Err(Declined::failed(error)),
         }
     }
-    candidates.sort_by_cached_key(|candidate| means.policy.rank(&challenge.offers[candidate.at]));
-    candidates
+    candidates.sort_by_cached_key(|candidate| {
+        let deposits = candidate.prospect.as_ref().is_some_and(|prospect| prospect.outlook.needs_deposit);
+        means.policy.rank(&challenge.offers[candidate.at]).with_deposit(deposits)
+    });
+    Ok(candidates)
 }
 
 pub(super) fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s: u64) -> Intent {
@@ -208,11 +243,14 @@ pub(super) fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s
 }
 
 /// Asks the caller, who sees one frozen copy of what will be signed.
-fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, payable: &Payable) -> Result<(), String> {
+fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, candidate: &Candidate) -> Result<(), String> {
     let Some(approve) = means.policy.approval() else { return Ok(()) };
     means.deadline.check("the question to the approve callback")?;
     let mut snapshot = offer_json(offer);
-    snapshot["payer"] = json!(payable.payer);
+    snapshot["payer"] = json!(candidate.payable.payer);
+    if let Some(prospect) = candidate.prospect.as_ref().filter(|prospect| prospect.outlook.needs_deposit) {
+        snapshot["deposit_max"] = json!(prospect.order.deposit_max.to_string());
+    }
     snapshot["method"] = json!(asker.method);
     snapshot["url"] = json!(asker.url);
     match approve(&snapshot.to_string()) {

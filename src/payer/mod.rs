@@ -12,6 +12,7 @@
 //! drops a signed payment silently. Knows protocol, scheme, policy, ledger and wallet; knows no connection. A
 //! purchase whose signature may settle yet is `Standing`: what is signed for it is the same message again.
 
+mod channel;
 mod decide;
 mod outcome;
 mod payment;
@@ -20,7 +21,7 @@ mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
 use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Purchase, Recipe, Reservation, RetryRule};
-use crate::money::Network;
+use crate::money::{ChannelId, Network};
 use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
 use crate::scheme::{self, Facts, Ingredients, Need, Payable};
@@ -59,6 +60,8 @@ pub struct Quoted {
     intent: Intent,
     /// The policy consents to it.
     unlimited_approval: bool,
+    /// A channel that would be used and of which nothing certain is known.
+    uncertain: Option<ChannelId>,
     facts: Facts,
     refusals: Vec<Refusal>,
 }
@@ -131,7 +134,9 @@ impl Next {
         match self {
             Next::Quoted(quoted) => {
                 let extensions = quoted.challenge.extensions.as_deref();
-                scheme::needs(quoted.offer(), &quoted.payable, extensions, quoted.unlimited_approval)
+                let mut needs = scheme::needs(quoted.offer(), &quoted.payable, extensions, quoted.unlimited_approval);
+                needs.extend(quoted.uncertain.map(scheme::channel_need));
+                needs
             }
             Next::Standing(_) => Vec::new(),
         }
@@ -147,7 +152,13 @@ impl Next {
     /// The answers to [`Next::needs`].
     pub fn informed(self, facts: Facts) -> Next {
         match self {
-            Next::Quoted(quoted) => Next::Quoted(Quoted { facts, ..quoted }),
+            Next::Quoted(mut quoted) => {
+                let on_chain = quoted.uncertain.and_then(|channel| scheme::on_chain(channel, &facts));
+                if let Some(order) = &mut quoted.intent.channel {
+                    order.on_chain = on_chain;
+                }
+                Next::Quoted(Quoted { facts, ..quoted })
+            }
             standing @ Next::Standing(_) => standing,
         }
     }
@@ -185,6 +196,24 @@ pub enum Claim {
 }
 
 impl Claim {
+    /// A second claim after `former` was turned down is one only if another voucher of the same channel comes of it: the
+    /// same once more would be turned down once more.
+    pub fn unlike(self, former: &Payment) -> Result<Claim, Declined> {
+        let draw = match &self {
+            Claim::Reserved(reserved) => reserved.recipe.draw.as_ref(),
+            Claim::Standing(_) => None,
+        };
+        match (draw, former.draw()) {
+            (Some(draw), Some(before)) if draw.channel == before.channel && draw.claimable != before.claimable => {
+                Ok(self)
+            }
+            _ => Err(Declined::because(
+                "the server says that the channel holds another charge and proves none; set evm_rpc to let the chain be \
+                 asked, or wait for the payee",
+            )),
+        }
+    }
+
     pub fn authorize(self, wallet: &Wallet) -> Result<Authorized, Declined> {
         match self {
             Claim::Reserved(reserved) => reserved.authorize(wallet),
@@ -209,7 +238,7 @@ impl Reserved {
         match sign(&quoted.challenge, quoted.offer(), &quoted.payable, wallet, &recipe, deadline) {
             Ok(credential) => {
                 reservation.commit();
-                let payment = Payment::authorized(quoted.offer(), &quoted.payable, &quoted.refusals);
+                let payment = Payment::authorized(quoted.offer(), &quoted.payable, &quoted.refusals, &recipe);
                 let payment =
                     payment.of_entry(reservation.entry()).beside_statement(&quoted.challenge, quoted.offer(), &recipe);
                 Ok(Authorized { credential, payment, reservation, recipe, believes, is_repeated: false })
@@ -232,7 +261,13 @@ fn sign(
         Error::new(Status::Sign, "the facts that the ledger keeps for this signature cannot be read; nothing is sent")
     })?;
     let extensions = challenge.extensions.as_deref();
-    let ingredients = Ingredients { now_s: recipe.signed_s, nonce: recipe.nonce, facts: &facts, extensions };
+    let ingredients = Ingredients {
+        now_s: recipe.signed_s,
+        nonce: recipe.nonce,
+        facts: &facts,
+        extensions,
+        draw: recipe.draw.as_ref(),
+    };
     let authorization = scheme::authorize(offer, payable, wallet, &ingredients)?;
     deadline.check("the signature").map_err(|why| Error::new(Status::Sign, why))?;
     if (authorization.valid_before_s, &authorization.payer) != (recipe.valid_before_s, &recipe.payer) {

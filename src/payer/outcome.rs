@@ -5,16 +5,16 @@
 //! before anything is handed to the chain, and could not have been caused by the payment's own settlement; given to the
 //! second sending of a signature, none is, because the first may have settled.
 
-use super::{Authorized, Payment};
+use super::{Authorized, Payment, channel};
 use crate::error::{Error, Money, Retry};
 use crate::ledger::{self, Recipe, Reservation, TurnedDown};
-use crate::protocol::Receipt;
+use crate::protocol::{Challenge, Receipt};
 
 /// Refusals that precede settlement (x402, error codes of the schemes on EVM chains and on Solana). Not here, because
 /// they may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
 /// simulation, `validAfter` (it passes by itself), an allowance that is missing (the payer grants it, or this payment
 /// used it up), and every code that is unknown.
-const REFUSALS_BEFORE_SETTLEMENT: [&str; 31] = [
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 33] = [
     "invalid_exact_evm_scheme",
     "invalid_exact_evm_network_mismatch",
     "invalid_exact_evm_missing_eip712_domain",
@@ -43,6 +43,8 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 31] = [
     "invalid_exact_svm_payload_mint_mismatch",
     "invalid_exact_svm_payload_recipient_mismatch",
     "invalid_exact_svm_payload_amount_mismatch",
+    "invalid_batch_settlement_evm_cumulative_amount_mismatch",
+    "invalid_batch_settlement_evm_cumulative_below_claimed",
     "asset_not_deployed_contract",
     "extension_echo_mismatch",
     // What official servers say when the payment answers none of their offers: it is not even verified.
@@ -82,10 +84,10 @@ impl Sent {
     }
 
     /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`; anything else,
-    /// a second 402 included, leaves it `Unknown`, because the server can still settle what it holds. `said` is
-    /// the error in the terms of that 402.
-    pub fn answered(self, status: u16, receipt: Option<Result<Receipt, String>>, said: Option<&str>) -> Payment {
-        self.answered_with(status, receipt, said).0
+    /// a second 402 included, leaves it `Unknown`, because the server can still settle what it holds. `terms` are
+    /// those of that 402.
+    pub fn answered(self, status: u16, receipt: Option<Result<Receipt, String>>, terms: Option<&Challenge>) -> Payment {
+        self.answered_with(status, receipt, terms).0
     }
 
     /// As [`Sent::answered`], where the body of the answer is still to come: with a delivery if it is paid for.
@@ -93,28 +95,42 @@ impl Sent {
         self,
         status: u16,
         receipt: Option<Result<Receipt, String>>,
-        said: Option<&str>,
+        terms: Option<&Challenge>,
     ) -> (Payment, Option<Delivery>) {
         let Sent { payment, reservation, recipe, believes, is_only } = self;
+        let said = terms.and_then(|terms| terms.error.as_deref());
         let mut refusal = match turned_down(status, receipt.as_ref(), said) {
             // An earlier sending may have settled, and that may be why this one is refused.
             TurnedDown::Proven if !is_only => TurnedDown::Unproven,
             refusal => refusal,
         };
+        let correction = match (&recipe.draw, terms) {
+            (Some(draw), Some(terms)) => channel::correction(&recipe.terms, draw, &recipe.payer, terms),
+            _ => None,
+        };
         let mut delivery = None;
         let recorded = match &receipt {
             Some(Ok(receipt)) if receipt.success => {
-                let charged = receipt.amount.filter(|_| believes);
-                let paid = reservation.paid(&receipt.transaction, charged);
+                let paid = match &recipe.draw {
+                    Some(draw) => {
+                        reservation.paid_by_channel(&receipt.transaction, channel::acknowledged(receipt, draw))
+                    }
+                    None => reservation.paid(&receipt.transaction, receipt.amount.filter(|_| believes)),
+                };
                 paid.map(|ledger| delivery = Some(Delivery { ledger, recipe }))
             }
             _ => {
-                let proof = reservation.unknown(refusal);
+                let proof = match correction {
+                    Some(correction) => reservation.corrected(refusal, correction),
+                    None => reservation.unknown(refusal),
+                };
                 // What could not be recorded is presented again.
                 refusal = proof.as_ref().copied().unwrap_or_default();
                 proof.map(|_| ())
             }
         };
+        let is_corrected = correction.is_some() && refusal == TurnedDown::Proven;
+        let payment = if is_corrected { payment.corrected() } else { payment };
         let payment = match receipt {
             Some(Ok(receipt)) if receipt.success => payment.settled(receipt),
             Some(Ok(receipt)) => payment.settlement_failed(receipt),

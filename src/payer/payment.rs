@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
 use crate::ledger::{Recipe, Stood};
-use crate::money::{Amount, Usd, known_asset};
-use crate::payer::{Declined, Refusal};
+use crate::money::{Amount, Draw, Network, Usd, known_asset};
+use crate::payer::{Declined, Refusal, channel};
 use crate::protocol::{Challenge, Offer, Receipt};
 use crate::scheme::attested::{self, Attestation, Expected, Verdict};
 use crate::scheme::{self, Payable};
@@ -42,8 +42,12 @@ struct Facts {
     signed_s: u64,
     /// A payment of the same call that was turned down.
     former: Option<Value>,
-    /// What the server says was taken, where it is less than what was signed.
+    /// What the server says was taken, where it is less than what was signed; of a payment by channel always.
     charged: Option<String>,
+    /// What it draws from a payment channel.
+    draw: Option<Draw>,
+    /// The server says that the channel is not as was thought.
+    corrected: bool,
     /// The transaction that lets the token be moved, where there is one.
     approval: Option<Value>,
     /// The server says that it is missing.
@@ -59,7 +63,7 @@ struct Facts {
 }
 
 impl Payment {
-    pub(super) fn authorized(offer: &Offer, payable: &Payable, refusals: &[Refusal]) -> Self {
+    pub(super) fn authorized(offer: &Offer, payable: &Payable, refusals: &[Refusal], recipe: &Recipe) -> Self {
         let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
         Payment(Arc::new(Facts {
             amount: offer.amount.to_string(),
@@ -67,7 +71,8 @@ impl Payment {
             network: offer.network.to_string(),
             payee: offer.payee.clone(),
             payer: payable.payer.clone(),
-            approval: approval(offer, payable),
+            approval: approval(offer, payable, recipe.draw.as_ref()),
+            draw: recipe.draw.clone(),
             scheme: offer.scheme.clone(),
             usd: usd.map(|usd| usd.to_string()),
             refusals: refusals.iter().map(Refusal::to_json).collect(),
@@ -136,8 +141,16 @@ impl Payment {
             facts.transaction = transaction(&receipt.transaction);
             facts.money = Money::Paid;
             facts.retry = Retry::Never;
-            facts.receipt = Some(ReceiptRecord::Whole(receipt.raw));
             facts.receipt_statement = statement;
+            if let Some(draw) = &facts.draw {
+                // What the receipt calls the amount is the deposit then.
+                let price = draw.price();
+                let charged = channel::acknowledged(&receipt, draw).charged.filter(|charged| *charged <= price);
+                facts.charged = Some(charged.unwrap_or(price).to_string());
+                facts.receipt = Some(ReceiptRecord::Whole(receipt.raw));
+                return;
+            }
+            facts.receipt = Some(ReceiptRecord::Whole(receipt.raw));
             let signed = Amount::parse(&facts.amount).ok();
             match receipt.amount.zip(signed) {
                 Some((taken, signed)) if taken < signed => facts.charged = Some(taken.to_string()),
@@ -236,6 +249,21 @@ impl Payment {
         self.with(|facts| facts.former = Some(former_json)).ended(money, retry)
     }
 
+    pub(super) fn corrected(self) -> Self {
+        self.with(|facts| facts.corrected = true)
+    }
+
+    /// Whether the server turned it down before settlement because the channel is not as was thought: what is known of it
+    /// may have changed, so that another voucher may be taken.
+    pub fn is_corrected(&self) -> bool {
+        self.0.corrected
+    }
+
+    /// What it draws from a payment channel, if it draws from one.
+    pub fn draw(&self) -> Option<&Draw> {
+        self.0.draw.as_ref()
+    }
+
     /// Whether both pay the same amount of the same asset to the same payee.
     pub fn same_price(&self, other: &Payment) -> bool {
         let terms = |payment: &Payment| {
@@ -294,13 +322,14 @@ impl Payment {
 }
 
 /// The server's word for a token that does not let Permit2 move it (x402 v2, with status 412).
-const ALLOWANCE_REQUIRED: &str = "permit2_allowance_required";
+const ALLOWANCE_REQUIRED: [&str; 2] =
+    ["permit2_allowance_required", "invalid_batch_settlement_evm_permit2_allowance_required"];
 const APPROVAL_ADVICE: &str = ": the token does not let Permit2 move it yet; send the transaction that stands under \
      \"approval\" in the payment's JSON from the payer's account, then repeat the request";
 
 /// As callers send it; `data` approves for good, `data_exact` for this payment alone.
-fn approval(offer: &Offer, payable: &Payable) -> Option<Value> {
-    let approval = scheme::approval(offer, payable)?;
+fn approval(offer: &Offer, payable: &Payable, draw: Option<&Draw>) -> Option<Value> {
+    let approval = scheme::approval(offer, payable, draw)?;
     Some(json!({
         "network": offer.network.as_str(),
         "from": payable.payer,
@@ -314,19 +343,27 @@ fn approval(offer: &Offer, payable: &Payable) -> Option<Value> {
 impl Facts {
     /// Says what to do where the server turned the payment down for want of an approval.
     fn advise_approval(&mut self) {
-        if self.approval.is_some() && self.refusal == ALLOWANCE_REQUIRED {
+        if self.approval.is_some() && ALLOWANCE_REQUIRED.contains(&self.refusal.as_str()) {
             self.approval_missing = true;
             self.refusal += APPROVAL_ADVICE;
         }
     }
 
     /// What may settle yet although no receipt says so, in atomic units and in dollars.
-    fn at_risk(&self) -> (&str, Option<&str>) {
+    fn at_risk(&self) -> (String, Option<String>) {
         match (self.money, &self.at_risk_before) {
-            (Money::Unknown, Some((amount, usd))) => (amount, usd.as_deref()),
-            (Money::Unknown, None) if self.entry != 0 && !self.payer.is_empty() => (&self.amount, self.usd.as_deref()),
-            _ => ("0", None),
+            (Money::Unknown, Some((amount, usd))) => (amount.clone(), usd.clone()),
+            (Money::Unknown, None) if self.entry != 0 && !self.payer.is_empty() => match &self.draw {
+                Some(draw) if !draw.deposit.is_zero() => (draw.deposit.to_string(), self.in_dollars(&draw.deposit)),
+                _ => (self.amount.clone(), self.usd.clone()),
+            },
+            _ => ("0".into(), None),
         }
+    }
+
+    fn in_dollars(&self, amount: &Amount) -> Option<String> {
+        let asset = known_asset(&Network::parse(&self.network).ok()?, &self.asset)?;
+        Usd::of(asset, amount).map(|usd| usd.to_string())
     }
 
     fn to_json(&self) -> Value {
@@ -361,6 +398,11 @@ impl Facts {
         }
         if !self.refusals.is_empty() {
             out.insert("refusals".into(), Value::Array(self.refusals.clone()));
+        }
+        if let Some(draw) = &self.draw {
+            out.insert("channel".into(), json!(draw.channel.to_string()));
+            out.insert("deposit".into(), json!(draw.deposit.to_string()));
+            out.insert("claimable".into(), json!(draw.claimable.to_string()));
         }
         if let Some(charged) = &self.charged {
             out.insert("charged".into(), json!(charged));

@@ -3,26 +3,27 @@
 //! Owns the JSON of a quote. A refusal of a payment names the first rule in the way; here all of them speak, so that a
 //! caller can set up a policy in one go.
 
+use super::channel::prospect;
 use super::decide::{Refusal, intent, offer_json, stated};
 use super::payment::money_name;
 use super::{Identity, Means};
 use crate::error::{Money, printable};
-use crate::ledger::Denied;
-use crate::policy::Asker;
+use crate::ledger::{Denied, Intent};
+use crate::policy::{Asker, Rank};
 use crate::protocol::{Challenge, Offer};
 use crate::scheme;
 use serde_json::{Value, json};
 
 /// Every offer of a challenge with its price and the verdict of each rule, as JSON. Never asks the approve callback.
 pub fn quote_json(challenge: &Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> String {
-    let mut chosen: Option<&Offer> = None;
+    let mut chosen: Option<(&Offer, Rank)> = None;
     let mut offers = Vec::with_capacity(challenge.offers.len());
     for offer in &challenge.offers {
-        let rules = rules(challenge, offer, asker, identity, means);
+        let Judged { rules, deposits } = judged(challenge, offer, asker, identity, means);
         let reason = rules.iter().find_map(|rule| rule.verdict.as_ref().err());
-        let is_better = |best: &Offer| means.policy.rank(offer) < means.policy.rank(best);
-        if reason.is_none() && chosen.is_none_or(is_better) {
-            chosen = Some(offer);
+        let rank = means.policy.rank(offer).with_deposit(deposits);
+        if reason.is_none() && chosen.as_ref().is_none_or(|(_, best)| rank < *best) {
+            chosen = Some((offer, rank));
         }
         let mut out = offer_json(offer);
         out["verdict"] = json!(if reason.is_none() { "payable" } else { "refused" });
@@ -38,7 +39,7 @@ pub fn quote_json(challenge: &Challenge, asker: &Asker, identity: Identity<'_>, 
         "url": asker.url,
         "money": money_name(Money::None),
         "error": challenge.error.as_deref().map(printable),
-        "chosen": chosen.map(|offer| offer.index),
+        "chosen": chosen.map(|(offer, _)| offer.index),
         "offers": offers,
         "malformed": malformed,
     })
@@ -69,24 +70,46 @@ impl Rule {
     }
 }
 
-/// In the order in which a payment asks them.
-fn rules(challenge: &Challenge, offer: &Offer, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Vec<Rule> {
+/// What is said of one offer.
+struct Judged {
+    /// In the order in which a payment asks them.
+    rules: Vec<Rule>,
+    /// Something would have to be deposited first.
+    deposits: bool,
+}
+
+fn judged(challenge: &Challenge, offer: &Offer, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Judged {
     let mut rules: Vec<Rule> = Vec::new();
     rules.extend(means.policy.verdicts(asker, offer).map(|(name, verdict)| Rule { name, budget: None, verdict }));
     // Most servers sign no offers, and a rule about nothing would only be in the way.
     if let Err(why) = stated(challenge, offer, means) {
         rules.push(Rule { name: "offer_signature", budget: None, verdict: Err(why) });
     }
-    rules.push(Rule { name: "wallet", budget: None, verdict: scheme::payable(offer, means.wallet).map(|_| ()) });
-    let intent = intent(asker, offer, identity, means.world.clock.unix_s());
+    let payable = scheme::payable(offer, means.wallet);
+    let prospect = payable.as_ref().map_or(Ok(None), |payable| prospect(offer, payable, means));
+    rules.push(Rule { name: "wallet", budget: None, verdict: payable.map(|_| ()) });
+    let (channel, deposits) = match prospect {
+        Ok(prospect) => prospect.map(|prospect| (prospect.order, prospect.outlook.needs_deposit)).unzip(),
+        Err(denied) => {
+            rules.push(Rule { name: "channel", budget: None, verdict: Err(denied_because(denied)) });
+            (None, None)
+        }
+    };
+    let intent = Intent { channel, ..intent(asker, offer, identity, means.world.clock.unix_s()) };
     for budget in means.policy.budgets() {
         let verdict = match means.ledger.check(std::slice::from_ref(budget), &intent) {
             Ok(()) => Ok(()),
-            Err(Denied::Refused(reason)) => Err(reason),
-            Err(Denied::Stands(stood)) => Err(stood.reason),
-            Err(Denied::Failed(error)) => Err(error.message),
+            Err(denied) => Err(denied_because(denied)),
         };
         rules.push(Rule { name: "budget", budget: Some((budget.scope.name(), budget.window_s)), verdict });
     }
-    rules
+    Judged { rules, deposits: deposits.unwrap_or(false) }
+}
+
+fn denied_because(denied: Denied) -> String {
+    match denied {
+        Denied::Refused(reason) => reason,
+        Denied::Stands(stood) => stood.reason,
+        Denied::Failed(error) => error.message,
+    }
 }

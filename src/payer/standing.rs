@@ -102,7 +102,7 @@ impl Standing {
     pub fn authorize(mut self) -> Result<Authorized, Declined> {
         match sign(&self.challenge, self.offer(), &self.payable, &self.wallet, &self.recipe, self.deadline) {
             Ok(credential) => {
-                let payment = Payment::authorized(self.offer(), &self.payable, &[]);
+                let payment = Payment::authorized(self.offer(), &self.payable, &[], &self.recipe);
                 let payment = payment.of_entry(self.reservation.entry());
                 let payment = payment.beside_statement(&self.challenge, self.offer(), &self.recipe);
                 self.reservation.commit();
@@ -131,9 +131,15 @@ fn changed(signed: &Offer, asked: &Challenge, entry: u64, recipe: &Recipe) -> St
         || "other terms than those signed for this purchase".to_string(),
         |dearer| format!("{} atomic units, which are other terms than those signed for this purchase", dearer.amount),
     );
+    let until = match recipe.draw {
+        Some(_) => "can be claimed at any time by its voucher, and nothing more is signed for it".to_string(),
+        None => format!(
+            "can settle until {} seconds since 1970, and nothing more is signed for it before then",
+            recipe.valid_before_s
+        ),
+    };
     format!(
-        "the server now asks for {dearer} (entry {entry}): {} atomic units of {} on {} to {} can settle until {} seconds \
-         since 1970, and nothing more is signed for it before then",
-        signed.amount, signed.asset, signed.network, signed.payee, recipe.valid_before_s
+        "the server now asks for {dearer} (entry {entry}): {} atomic units of {} on {} to {} {until}",
+        signed.amount, signed.asset, signed.network, signed.payee
     )
 }

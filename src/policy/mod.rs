@@ -8,7 +8,7 @@ pub mod pattern;
 mod rules;
 
 use crate::error::{Error, Status, printable};
-use crate::money::{Budget, Price, Scope, Usd, known_asset};
+use crate::money::{Amount, Budget, Price, Scope, Usd, known_asset};
 use crate::protocol::Offer;
 use pattern::Pattern;
 use std::sync::Arc;
@@ -34,10 +34,12 @@ pub enum Subject {
     Approval,
     /// A scheme whose receipts are believed where they say that less was taken than was signed.
     Receipt,
+    /// The most that one signature may deposit in a payment channel: an amount.
+    Deposit,
 }
 
 impl Subject {
-    const ALL: [(&'static str, Subject); 8] = [
+    const ALL: [(&'static str, Subject); 9] = [
         ("network", Subject::Network),
         ("asset", Subject::Asset),
         ("payee", Subject::Payee),
@@ -46,6 +48,7 @@ impl Subject {
         ("plain_http_host", Subject::PlainHttpHost),
         ("approval", Subject::Approval),
         ("receipt", Subject::Receipt),
+        ("deposit", Subject::Deposit),
     ];
 
     fn parse(text: &str) -> Result<Self, Error> {
@@ -55,7 +58,7 @@ impl Subject {
                 Status::Argument,
                 format!(
                     "a rule cannot speak of \"{shown}\"; use network, asset, payee, host, scheme, plain_http_host, \
-                     approval or receipt"
+                     approval, receipt or deposit"
                 ),
             )
         })
@@ -75,6 +78,7 @@ pub struct Policy {
     max_per_payment: Vec<Price>,
     budgets: Vec<Budget>,
     allowed: Vec<(Subject, Pattern)>,
+    deposits: Vec<Price>,
     preferred: Vec<(Subject, Pattern)>,
     approve: Option<Approve>,
 }
@@ -89,12 +93,16 @@ const BUDGET_DEFAULT: &str = "10.00 USD";
 /// The scheme that signs a maximum and takes what was used.
 const SCHEME_UP_TO: &str = "upto";
 
+/// The scheme that pays from a channel in which money was deposited.
+const SCHEME_CHANNEL: &str = "batch-settlement";
+
 impl Policy {
     pub fn new() -> Result<Self, Error> {
         Ok(Policy {
             max_per_payment: vec![Price::parse(MAX_PER_PAYMENT_DEFAULT)?],
             budgets: vec![Budget { scope: Scope::All, window_s: 0, limit: Price::parse(BUDGET_DEFAULT)? }],
             allowed: Vec::new(),
+            deposits: Vec::new(),
             preferred: Vec::new(),
             approve: None,
         })
@@ -122,9 +130,16 @@ impl Policy {
         Ok(())
     }
 
-    /// Allows what the pattern matches. The first such rule of a subject forbids everything it does not match.
+    /// Allows what the pattern matches. The first such rule of a subject forbids everything it does not match. A deposit
+    /// is an amount and no pattern; another in the same unit replaces it.
     pub fn allow(&mut self, what: &str, pattern: &str) -> Result<(), Error> {
         let subject = Subject::parse(what)?;
+        if subject == Subject::Deposit {
+            let most = Price::parse(pattern)?;
+            self.deposits.retain(|deposit| !deposit.same_unit(&most));
+            self.deposits.push(most);
+            return Ok(());
+        }
         if subject == Subject::Approval && pattern != UNLIMITED {
             let shown = printable(pattern);
             let message = format!("the approval that can be allowed is \"{UNLIMITED}\", not \"{shown}\"");
@@ -170,6 +185,21 @@ impl Policy {
         scheme == SCHEME_UP_TO && self.allowed.iter().any(|(subject, _)| *subject == Subject::Receipt)
     }
 
+    /// The most that one signature for `offer` may deposit in a payment channel; `None` without the caller's consent.
+    pub fn deposit_max(&self, offer: &Offer) -> Option<Amount> {
+        let in_units = self.deposits.iter().find_map(|deposit| match deposit {
+            Price::Asset { amount, .. } if deposit.is_in(&offer.network, &offer.asset) => Some(*amount),
+            _ => None,
+        });
+        in_units.or_else(|| {
+            let asset = known_asset(&offer.network, &offer.asset)?;
+            self.deposits.iter().find_map(|deposit| match deposit {
+                Price::Usd(most) => most.units_of(asset),
+                Price::Asset { .. } => None,
+            })
+        })
+    }
+
     pub fn budgets(&self) -> &[Budget] {
         &self.budgets
     }
@@ -189,7 +219,8 @@ impl Policy {
             .map(|(subject, pattern)| !rules::texts_of(*subject, offer).iter().any(|text| pattern.matches(text)))
             .collect();
         let usd = known_asset(&offer.network, &offer.asset).and_then(|asset| Usd::of(asset, &offer.amount));
-        Rank { settles_first: flow != "authorization", preferences, unpriced: usd.is_none(), usd, index: offer.index }
+        let (settles_first, unpriced) = (flow != "authorization", usd.is_none());
+        Rank { settles_first, preferences, unpriced, usd, deposits: false, index: offer.index }
     }
 }
 
@@ -200,7 +231,15 @@ pub struct Rank {
     preferences: Vec<bool>,
     unpriced: bool,
     usd: Option<Usd>,
+    deposits: bool,
     index: usize,
+}
+
+impl Rank {
+    /// At the same price an offer that locks no money comes first.
+    pub fn with_deposit(self, deposits: bool) -> Rank {
+        Rank { deposits, ..self }
+    }
 }
 
 #[cfg(test)]

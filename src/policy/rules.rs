@@ -3,7 +3,7 @@
 //! Owns the order in which rules are asked and the wording of refusals. A rule is a function of the offer
 //! and of who asks; budgets are not here, because they need to know what was spent.
 
-use super::{Policy, Subject};
+use super::{Policy, SCHEME_CHANNEL, Subject};
 use crate::error::printable;
 use crate::money::{Price, Usd, known_asset};
 use crate::protocol::Offer;
@@ -44,6 +44,9 @@ impl Policy {
         offer: &'a Offer,
     ) -> impl Iterator<Item = (&'static str, Result<(), String>)> + 'a {
         let listed = |subject: Subject| move || (subject.name(), self.check_listed(subject, offer));
+        // About other schemes there is nothing to say.
+        let deposits = offer.scheme == SCHEME_CHANNEL;
+        let deposit = move || (Subject::Deposit.name(), self.check_deposit(offer));
         iter::once_with(|| (Subject::PlainHttpHost.name(), self.check_channel(asker)))
             .chain(iter::once_with(|| (Subject::Host.name(), self.check_host(asker))))
             .chain(iter::once_with(listed(Subject::Network)))
@@ -51,6 +54,7 @@ impl Policy {
             .chain(iter::once_with(listed(Subject::Payee)))
             .chain(iter::once_with(|| (Subject::Asset.name(), self.check_asset(offer))))
             .chain(iter::once_with(|| ("max_per_payment", self.check_amount(offer))))
+            .chain(iter::once_with(deposit).filter(move |_| deposits))
     }
 
     /// The rules about who asks, whatever the offer.
@@ -161,6 +165,18 @@ impl Policy {
         Err(format!("the offer asks {asked} and max_per_payment allows {limit} USD a payment"))
     }
 
+    /// A deposit is more than a price, and what is left of it comes back by the payee's leave or after a delay.
+    fn check_deposit(&self, offer: &Offer) -> Result<(), String> {
+        if self.deposit_max(offer).is_some() {
+            return Ok(());
+        }
+        let shown = printable(&asset_text(offer));
+        Err(format!(
+            "{SCHEME_CHANNEL} deposits money in a channel for later payments too, and no deposit is allowed in {shown}; \
+             allow deposit \"<the most at once>\""
+        ))
+    }
+
     /// An asset without a dollar value needs a budget in its own units: no other budget would count it.
     fn check_countable(&self, offer: &Offer) -> Result<(), String> {
         let known = known_asset(&offer.network, &offer.asset).is_some();
@@ -182,7 +198,7 @@ pub(super) fn texts_of(subject: Subject, offer: &Offer) -> Vec<String> {
             let symbol = known_asset(&offer.network, &offer.asset).map(|asset| asset.symbol.to_string());
             std::iter::once(asset_text(offer)).chain(symbol).collect()
         }
-        Subject::Host | Subject::PlainHttpHost | Subject::Approval | Subject::Receipt => Vec::new(),
+        Subject::Host | Subject::PlainHttpHost | Subject::Approval | Subject::Receipt | Subject::Deposit => Vec::new(),
     }
 }
 

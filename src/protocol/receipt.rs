@@ -22,7 +22,7 @@ pub struct Receipt {
     pub payer: Option<String>,
     pub error_reason: Option<String>,
     pub error_message: Option<String>,
-    /// What was taken, in atomic units, where the server says so.
+    /// What was taken, in atomic units, where the server says so; where nothing moved on the chain it may be empty.
     pub amount: Option<Amount>,
     /// The whole object byte for byte.
     pub raw: Box<RawValue>,
@@ -59,6 +59,12 @@ impl Receipt {
         let mut all: serde_json::Value = serde_json::from_str(raw).ok()?;
         all.get_mut("extensions")?.get_mut(name).map(serde_json::Value::take)
     }
+
+    /// What the scheme says beside the rest; null where it says nothing.
+    pub fn extra(&self) -> serde_json::Value {
+        let all = serde_json::from_str::<serde_json::Value>(self.raw.get()).unwrap_or_default();
+        all.get("extra").cloned().unwrap_or_default()
+    }
 }
 
 fn read(value: &[u8]) -> Result<Receipt, Fault> {
@@ -74,7 +80,7 @@ fn read(value: &[u8]) -> Result<Receipt, Fault> {
         let raw = wire::required(field, value)?;
         wire::string(field, raw, NAME_BYTES_MAX).map(|text| text.into_owned())
     };
-    let amount = match wire::optional_text("amount", amount)? {
+    let amount = match wire::optional_text("amount", amount)?.filter(|digits| !digits.is_empty()) {
         Some(digits) => Some(Amount::parse(&digits).map_err(|why| Fault::new("amount", why))?),
         None => None,
     };

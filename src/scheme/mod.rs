@@ -11,8 +11,8 @@ mod sign_in;
 pub mod solana;
 
 use crate::error::{Error, Status};
-use crate::money::TransferMethod;
-use crate::protocol::{Offer, Version};
+use crate::money::{Amount, ChannelId, Correction, Draw, OnChain, TransferMethod};
+use crate::protocol::{Challenge, Offer, Version};
 use crate::wallet::Wallet;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -62,14 +62,25 @@ pub struct Ingredients<'a> {
     pub facts: &'a Facts,
     /// What the challenge declares beside its offers (x402 v2 `extensions`).
     pub extensions: Option<&'a RawValue>,
+    /// What is drawn from a payment channel, where the offer is paid by one.
+    pub draw: Option<&'a Draw>,
 }
 
 impl Ingredients<'static> {
     /// Where the offer itself says all that is signed.
     pub fn plain(now_s: u64, nonce: [u8; 32]) -> Self {
         static NONE: Facts = Facts::none();
-        Ingredients { now_s, nonce, facts: &NONE, extensions: None }
+        Ingredients { now_s, nonce, facts: &NONE, extensions: None, draw: None }
     }
+}
+
+/// What an offer that is paid by a payment channel says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelTerms {
+    /// The channels that may serve, each with the salt that is its place.
+    pub candidates: Vec<ChannelId>,
+    /// What the server asks to be deposited, where something must be.
+    pub deposit_wanted: Amount,
 }
 
 /// A signed payment that has not been sent. `Debug` does not show the signature.
@@ -95,9 +106,9 @@ pub fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {
 }
 
 /// The transaction without which nothing moves, if the payer has not sent it before; for most offers there is none.
-pub fn approval(offer: &Offer, payable: &Payable) -> Option<evm::Approval> {
+pub fn approval(offer: &Offer, payable: &Payable, draw: Option<&Draw>) -> Option<evm::Approval> {
     match offer.network.namespace() {
-        "eip155" => evm::approval(offer, payable),
+        "eip155" => evm::approval(offer, payable, draw),
         _ => None,
     }
 }
@@ -110,6 +121,29 @@ pub fn needs(offer: &Offer, payable: &Payable, extensions: Option<&RawValue>, un
         "solana" => solana::needs(offer),
         _ => Vec::new(),
     }
+}
+
+/// The payment channels that may serve `offer`; `None` where it is not paid by one.
+pub fn channels(offer: &Offer, payable: &Payable, wallet: &Wallet) -> Option<ChannelTerms> {
+    match offer.network.namespace() {
+        "eip155" => evm::channels(offer, payable, wallet),
+        _ => None,
+    }
+}
+
+/// What a node can say of a channel, where nothing certain is known of it.
+pub fn channel_need(channel: ChannelId) -> Need {
+    evm::channel_need(channel)
+}
+
+/// The answer to [`channel_need`].
+pub fn on_chain(channel: ChannelId, facts: &Facts) -> Option<OnChain> {
+    evm::on_chain(channel, facts)
+}
+
+/// What the answer to a payment that was turned down says of the channel that `draw` was drawn from by `payer`.
+pub fn correction(offer: &Offer, draw: &Draw, payer: &str, answer: &Challenge) -> Option<Correction> {
+    evm::correction(offer, draw, payer, answer)
 }
 
 /// Signs what `offer` asks for, valid from before `now_s` for as long as the offer allows and at most

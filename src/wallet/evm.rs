@@ -75,6 +75,11 @@ impl EvmKey {
         self.0.address.bytes()
     }
 
+    /// Whether the address is a contract's, which no key recovers to.
+    pub fn is_contract(&self) -> bool {
+        matches!(self.0.held, Held::Contract(_))
+    }
+
     /// Signs a typed message (EIP-712). A key held here gives r, s and v (27 or 28): deterministic (RFC 6979), low s.
     /// A signer elsewhere is shown `typed_data_json`, or `digest` if it wants that; it may block, and may give any
     /// length from 1 to [`SIGNATURE_BYTES_MAX`](super::SIGNATURE_BYTES_MAX). Errors are `Status::Sign`.

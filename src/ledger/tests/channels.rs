@@ -1,6 +1,7 @@
 //! Payment channels over both stores: what is deposited and drawn, whose turn it is, and what claims may move.
 
 use super::*;
+use crate::money::OnChain;
 use std::collections::HashMap;
 
 fn id(number: u8) -> ChannelId {

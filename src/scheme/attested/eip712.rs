@@ -82,7 +82,7 @@ pub(super) fn receipt_digest(payload: &Map<String, Value>) -> Option<[u8; 32]> {
 
 /// The address whose key made `signature`, 65 bytes in hexadecimal. Any 65 bytes are somebody's or nobody's: who
 /// that is must be compared with somebody.
-pub(super) fn signer(digest: &[u8; 32], signature: &str) -> Option<EvmAddress> {
+pub(in crate::scheme) fn signer(digest: &[u8; 32], signature: &str) -> Option<EvmAddress> {
     let bytes: [u8; 65] = hex::decode(signature).ok()?.try_into().ok()?;
     let [compact @ .., v] = bytes;
     let recovery = match v {

@@ -10,6 +10,8 @@ mod eip712;
 mod jws;
 mod keys;
 
+pub(super) use eip712::signer;
+
 use crate::body::digest;
 use crate::error::printable;
 use crate::money::EvmAddress;

@@ -1,9 +1,8 @@
 //! The scheme `batch-settlement`: a channel that is filled once, and vouchers that say how much of it is the payee's.
 //!
-//! Owns what is signed for it: the channel's name, a voucher over everything charged so far, and a deposit where the
-//! channel holds too little. Must not know where the state of a channel is kept. It is not among the ways to pay that
-//! are offered yet: a voucher never expires and a deposit is more than the price, so a channel's state has to be part
-//! of what the ledger makes durable before a signature.
+//! Owns the names of channels and what is signed for one: a voucher over everything charged so far, and a deposit where
+//! the ledger decided on one. Must not know what is known of a channel: what is drawn comes as a value. A voucher never
+//! expires, so the payee can have what the largest one says whenever he likes, and never more than was deposited.
 
 use super::NO_SPL;
 use super::asked::{Asked, member};
@@ -12,48 +11,28 @@ use super::messages::{CHANNEL_CONFIG, DEPOSIT_PERMIT, DEPOSIT_WITNESS, RECEIVE_W
 use super::permit2::Permit;
 use super::signature::{Signature, write_hex};
 use crate::error::{Error, printable};
-use crate::money::{Amount, EvmAddress, TransferMethod};
-use crate::protocol::Offer;
-use crate::scheme::{Ingredients, cannot_sign};
+use crate::money::{Amount, ChannelId, Draw, EvmAddress, TransferMethod, claimable};
+use crate::scheme::{Authorization, ChannelTerms, Ingredients, cannot_sign};
 use crate::wallet::EvmKey;
 use alloy_primitives::{U256, hex, keccak256};
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
-const CHANNELS: EvmAddress = EvmAddress::from_bytes(hex!("4020074e9dF2ce1deE5A9C1b5c3f541D02a10003"));
+pub(super) const CHANNELS: EvmAddress = EvmAddress::from_bytes(hex!("4020074e9dF2ce1deE5A9C1b5c3f541D02a10003"));
 const EIP3009_COLLECTOR: EvmAddress = EvmAddress::from_bytes(hex!("4020806089470a89826cB9fB1f4059150b550004"));
 const PERMIT2_COLLECTOR: EvmAddress = EvmAddress::from_bytes(hex!("4020425FAf3B746C082C2f942b4E5159887B0005"));
 
-/// How many prices a deposit holds where the server names none.
+/// How many prices a deposit holds where the server names no deposit.
 const DEPOSIT_PRICES: u64 = 5;
 const WITHDRAW_DELAY_S_DEFAULT: u64 = 900;
 const WITHDRAW_DELAY_S_MAX: u64 = 2_592_000;
-/// A voucher counts in 128 bits.
-const VOUCHER_BITS: usize = 128;
+/// Channels with the same terms, told apart by their salt: so many payments to one payee can be under way at once.
+const CHANNELS_MAX: u64 = 8;
 /// Room for any payload beside its signatures, so that none is moved while it grows and leaves a copy behind.
 const PAYLOAD_BYTES_MAX: usize = 2048;
 
-/// What is known of a channel before a payment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Channel {
-    /// What was deposited.
-    pub balance: Amount,
-    /// What the payee charged so far.
-    pub charged: Amount,
-}
-
-/// A payment by channel that has not been sent.
-pub struct Signed {
-    /// x402 `payload`, as JSON.
-    pub payload: Zeroizing<String>,
-    pub channel_id: [u8; 32],
-    /// What leaves the payer's account for the channel; perhaps nothing.
-    pub deposit: Amount,
-    /// What the voucher lets the payee have of the channel in all.
-    pub claimable: Amount,
-}
-
-struct Terms<'a> {
+/// An offer, checked.
+pub(super) struct Terms<'a> {
     asked: Asked<'a>,
     method: TransferMethod,
     receiver_authorizer: EvmAddress,
@@ -61,24 +40,28 @@ struct Terms<'a> {
     deposit_wanted: U256,
 }
 
-/// Signs the next voucher, and a deposit of at most `deposit_max` where the channel holds too little (x402 v2, scheme
-/// `batch-settlement`, EVM). Errors are `Status::Sign`.
-pub fn authorize(
-    offer: &Offer,
-    method: TransferMethod,
-    key: &EvmKey,
-    channel: &Channel,
-    deposit_max: Amount,
-    ingredients: &Ingredients<'_>,
-) -> Result<Signed, Error> {
-    let terms = Asked::read(offer).and_then(|asked| Terms::read(asked, method)).map_err(|why| cannot_sign(&why))?;
-    let claimable = terms.claimable(channel).map_err(|why| cannot_sign(&why))?;
-    let deposit = terms.deposit(channel, claimable, deposit_max.to_u256()).map_err(|why| cannot_sign(&why))?;
-    terms.sign(key, claimable, deposit, ingredients)
+/// Who pays, and whose signature a voucher carries.
+#[derive(Clone, Copy)]
+struct Payer {
+    address: EvmAddress,
+    /// Zero where the payer is a contract, which judges vouchers by its own code (ERC-1271).
+    authorizer: EvmAddress,
+}
+
+impl Payer {
+    fn of(key: &EvmKey) -> Payer {
+        let address = EvmAddress::from_bytes(key.address_bytes());
+        Payer { address, authorizer: if key.is_contract() { EvmAddress::from_bytes([0; 20]) } else { address } }
+    }
+}
+
+/// What names and verifies channels and vouchers on a chain.
+pub(super) fn domain(chain_id: u64) -> Domain<'static> {
+    Domain { name: "x402 Batch Settlement", version: Some("1"), chain_id, contract: CHANNELS }
 }
 
 impl<'a> Terms<'a> {
-    fn read(asked: Asked<'a>, method: TransferMethod) -> Result<Terms<'a>, String> {
+    pub fn read(asked: Asked<'a>, method: TransferMethod) -> Result<Terms<'a>, String> {
         if method == TransferMethod::Eip3009 {
             asked.check_eip3009()?;
             asked.domain()?;
@@ -108,86 +91,77 @@ impl<'a> Terms<'a> {
         Ok(Terms { asked, method, receiver_authorizer, withdraw_delay_s, deposit_wanted })
     }
 
-    fn claimable(&self, channel: &Channel) -> Result<U256, String> {
-        let claimable = channel.charged.to_u256().checked_add(self.asked.amount.to_u256());
-        claimable.filter(|sum| sum.bit_len() <= VOUCHER_BITS).ok_or_else(|| {
-            format!("amount is {}, and with what was charged it is 2^{VOUCHER_BITS} or more", self.asked.amount)
-        })
+    /// The channels that may serve these terms, and the deposit that the server asks for.
+    pub fn channels(&self, key: &EvmKey) -> ChannelTerms {
+        let separator = domain(self.asked.chain_id).separator();
+        let payer = Payer::of(key);
+        let id = |salt| ChannelId::from_bytes(digest(&separator, &self.config_hash(payer, salt)));
+        let deposit_wanted = Amount::from_u256(self.deposit_wanted);
+        ChannelTerms { candidates: (0..CHANNELS_MAX).map(id).collect(), deposit_wanted }
     }
 
-    /// Nothing while the channel covers the voucher.
-    fn deposit(&self, channel: &Channel, claimable: U256, most: U256) -> Result<U256, String> {
-        let missing = claimable.saturating_sub(channel.balance.to_u256());
-        if missing > most {
-            return Err(format!(
-                "amount is {}, for which {missing} must be deposited, and {most} may be",
-                self.asked.amount
-            ));
+    /// Signs the voucher, and the deposit if there is one (x402 v2, scheme `batch-settlement`, EVM).
+    pub fn authorize(&self, key: &EvmKey, ingredients: &Ingredients<'_>) -> Result<Authorization, Error> {
+        let draw = ingredients.draw.ok_or_else(|| cannot_sign("no channel was chosen"))?;
+        let (domain, payer) = (domain(self.asked.chain_id), Payer::of(key));
+        let separator = domain.separator();
+        let channel_id = digest(&separator, &self.config_hash(payer, draw.salt));
+        if channel_id != draw.channel.bytes() || claimable(draw.charged, self.asked.amount) != Some(draw.claimable) {
+            return Err(cannot_sign("extra and amount are not those for which the channel was chosen"));
         }
-        Ok(if missing.is_zero() { U256::ZERO } else { self.deposit_wanted.max(missing).min(most) })
-    }
-
-    fn domain(&self) -> Domain<'static> {
-        let version = Some("1");
-        Domain { name: "x402 Batch Settlement", version, chain_id: self.asked.chain_id, contract: CHANNELS }
-    }
-
-    fn sign(
-        &self,
-        key: &EvmKey,
-        claimable: U256,
-        deposit: U256,
-        ingredients: &Ingredients<'_>,
-    ) -> Result<Signed, Error> {
-        let payer = EvmAddress::from_bytes(key.address_bytes());
-        let (domain, separator) = (self.domain(), self.domain().separator());
-        let channel_id = digest(&separator, &self.config_hash(payer));
-        let voucher = [Value::Bytes32(channel_id), Value::Number(claimable)];
+        let voucher = [Value::Bytes32(channel_id), Value::Number(draw.claimable.to_u256())];
         let voucher = Message::new(&VOUCHER, &voucher);
         let signature = Signature::of(key, &domain, &separator, &voucher)?;
-        let authorization = match deposit.is_zero() {
+        let authorization = match draw.deposit.is_zero() {
             true => None,
-            false => Some(self.authorization(key, channel_id, deposit, ingredients)?),
+            false => Some(self.authorization(key, channel_id, draw.deposit.to_u256(), ingredients)?),
         };
         let more = authorization.as_ref().map_or(0, |json| json.len());
         let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_MAX + signature.text_len() + more));
         let kind = if authorization.is_some() { "deposit" } else { "voucher" };
+        // Writing to a String cannot fail.
         let _ = write!(json, r#"{{"type":"{kind}","channelConfig":"#);
-        self.write_config(payer, &mut json);
+        self.write_config(payer, draw, &mut json);
         json.push_str(r#","voucher":{"#);
         voucher.write_members(&mut json);
         json.push_str(r#","signature":""#);
         signature.write(&mut json);
         json.push_str(r#""}"#);
         if let Some(authorization) = authorization {
-            // Writing to a String cannot fail.
+            let deposit = draw.deposit;
             let _ = write!(json, r#","deposit":{{"amount":"{deposit}","authorization":{}}}"#, *authorization);
         }
         json.push('}');
-        let [deposit, claimable] = [deposit, claimable].map(Amount::from_u256);
-        Ok(Signed { payload: json, channel_id, deposit, claimable })
+        Ok(Authorization {
+            payload: json,
+            extensions: None,
+            payer: key.address().to_string(),
+            nonce: ingredients.nonce,
+            valid_before_s: self.asked.valid_before_s(ingredients.now_s),
+        })
     }
 
-    fn config_hash(&self, payer: EvmAddress) -> [u8; 32] {
+    fn config_hash(&self, payer: Payer, salt: u64) -> [u8; 32] {
         let values = [
-            Value::Address(payer),
-            Value::Address(payer),
+            Value::Address(payer.address),
+            Value::Address(payer.authorizer),
             Value::Address(self.asked.payee),
             Value::Address(self.receiver_authorizer),
             Value::Address(self.asked.token),
             Value::Number(U256::from(self.withdraw_delay_s)),
-            Value::Bytes32([0; 32]),
+            Value::Bytes32(U256::from(salt).to_be_bytes()),
         ];
         Message::new(&CHANNEL_CONFIG, &values).hash()
     }
 
-    fn write_config(&self, payer: EvmAddress, json: &mut String) {
+    fn write_config(&self, payer: Payer, draw: &Draw, json: &mut String) {
         let Asked { payee, token, .. } = self.asked;
+        let Payer { address, authorizer } = payer;
         // Writing to a String cannot fail.
-        let _ = write!(json, r#"{{"payer":"{payer}","payerAuthorizer":"{payer}","receiver":"{payee}","#);
+        let _ = write!(json, r#"{{"payer":"{address}","payerAuthorizer":"{authorizer}","receiver":"{payee}","#);
         let _ = write!(json, r#""receiverAuthorizer":"{}","token":"{token}","#, self.receiver_authorizer);
         let _ = write!(json, r#""withdrawDelay":{},"salt":""#, self.withdraw_delay_s);
-        write_hex(&[0; 32], json);
+        write_hex(&U256::from(draw.salt).to_be_bytes::<32>(), json);
         json.push_str(r#""}"#);
     }
 

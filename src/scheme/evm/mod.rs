@@ -5,7 +5,8 @@
 
 mod asked;
 mod auth_capture;
-pub mod batch;
+mod batch;
+mod channel;
 pub mod eip712;
 mod exact;
 mod messages;
@@ -17,10 +18,10 @@ mod tests;
 mod token;
 mod transaction;
 
-use super::{Authorization, Ingredients, Need, Payable, Supported, cannot_sign};
+use super::{Authorization, ChannelTerms, Facts, Ingredients, Need, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
-use crate::money::{EvmAddress, TransferMethod};
-use crate::protocol::{Offer, Version};
+use crate::money::{ChannelId, Correction, Draw, EvmAddress, OnChain, TransferMethod};
+use crate::protocol::{Challenge, Offer, Version};
 use crate::wallet::Wallet;
 use asked::{Asked, optional_text};
 use serde_json::value::RawValue;
@@ -39,6 +40,7 @@ enum Scheme {
     Exact,
     Upto,
     AuthCapture,
+    BatchSettlement,
 }
 
 impl Scheme {
@@ -47,6 +49,7 @@ impl Scheme {
             Scheme::Exact => "exact",
             Scheme::Upto => "upto",
             Scheme::AuthCapture => "auth-capture",
+            Scheme::BatchSettlement => "batch-settlement",
         }
     }
 }
@@ -55,12 +58,14 @@ const fn way(scheme: Scheme, method: TransferMethod, versions: &'static [Version
     Way { scheme, method, versions }
 }
 
-static WAYS: [Way; 5] = [
+static WAYS: [Way; 7] = [
     way(Scheme::Exact, TransferMethod::Eip3009, &[Version::V1, Version::V2]),
     way(Scheme::Exact, TransferMethod::Permit2, &[Version::V2]),
     way(Scheme::Upto, TransferMethod::Permit2, &[Version::V2]),
     way(Scheme::AuthCapture, TransferMethod::Eip3009, &[Version::V2]),
     way(Scheme::AuthCapture, TransferMethod::Permit2, &[Version::V2]),
+    way(Scheme::BatchSettlement, TransferMethod::Eip3009, &[Version::V2]),
+    way(Scheme::BatchSettlement, TransferMethod::Permit2, &[Version::V2]),
 ];
 
 pub(super) fn supported() -> impl Iterator<Item = Supported> {
@@ -81,6 +86,7 @@ enum Terms<'a> {
     Transfer(exact::Terms<'a>),
     Permit(permit2::Terms<'a>),
     Escrow(auth_capture::Terms<'a>),
+    Channel(batch::Terms<'a>),
 }
 
 fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
@@ -92,6 +98,7 @@ fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
         (Scheme::Exact, TransferMethod::Permit2) => Terms::Permit(permit2::Terms::exact(asked)),
         (Scheme::Upto, _) => Terms::Permit(permit2::Terms::upto(asked)?),
         (Scheme::AuthCapture, method) => Terms::Escrow(auth_capture::Terms::read(asked, method)?),
+        (Scheme::BatchSettlement, method) => Terms::Channel(batch::Terms::read(asked, method)?),
     };
     Ok((way, terms))
 }
@@ -145,11 +152,32 @@ pub(super) fn needs(
 }
 
 /// The transaction that lets Permit2 move the token, where the payment goes that way.
-pub(super) fn approval(offer: &Offer, payable: &Payable) -> Option<Approval> {
-    if payable.method != TransferMethod::Permit2 {
+pub(super) fn approval(offer: &Offer, payable: &Payable, draw: Option<&Draw>) -> Option<Approval> {
+    if payable.method != TransferMethod::Permit2 || draw.is_some_and(|draw| draw.deposit.is_zero()) {
         return None;
     }
-    Asked::read(offer).ok().map(|asked| Approval::of(asked.token, asked.amount))
+    let amount = draw.map_or(offer.amount, |draw| draw.deposit);
+    Asked::read(offer).ok().map(|asked| Approval::of(asked.token, amount))
+}
+
+/// The channels of an offer that is paid by one.
+pub(super) fn channels(offer: &Offer, payable: &Payable, wallet: &Wallet) -> Option<ChannelTerms> {
+    match terms(offer) {
+        Ok((_, Terms::Channel(terms))) => Some(terms.channels(wallet.evm_keys().get(payable.key_index)?)),
+        _ => None,
+    }
+}
+
+pub(super) fn channel_need(channel: ChannelId) -> Need {
+    channel::need(channel)
+}
+
+pub(super) fn on_chain(channel: ChannelId, facts: &Facts) -> Option<OnChain> {
+    channel::on_chain(channel, facts)
+}
+
+pub(super) fn correction(offer: &Offer, draw: &Draw, payer: &str, answer: &Challenge) -> Option<Correction> {
+    channel::correction(offer, draw, EvmAddress::parse(payer).ok()?, answer)
 }
 
 pub(super) fn authorize(
@@ -171,5 +199,6 @@ pub(super) fn authorize(
         Terms::Transfer(terms) => terms.authorize(key, ingredients),
         Terms::Permit(terms) => terms.authorize(key, ingredients),
         Terms::Escrow(terms) => terms.authorize(key, ingredients),
+        Terms::Channel(terms) => terms.authorize(key, ingredients),
     }
 }

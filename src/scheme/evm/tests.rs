@@ -227,7 +227,7 @@ fn sponsored(
             facts.add(&need, answer);
         }
     }
-    let ingredients = Ingredients { now_s: NOW_S, nonce: [1; 32], facts: &facts, extensions };
+    let ingredients = Ingredients { now_s: NOW_S, nonce: [1; 32], facts: &facts, extensions, draw: None };
     let signed = authorize(offer, &chosen, wallet, &ingredients).map_err(|error| error.message)?;
     let again = authorize(offer, &chosen, wallet, &ingredients).unwrap();
     assert!(*signed.payload == *again.payload && signed.extensions == again.extensions, "the same bytes each time");
@@ -316,7 +316,10 @@ fn a_permit_lives_as_long_as_the_offer_allows_and_never_long() {
 #[test]
 fn what_cannot_be_signed_here_says_why() {
     let scheme = refusal(|offer| offer["scheme"] = "deferred".into());
-    assert_eq!(scheme, r#"scheme is "deferred", but only exact, upto, auth-capture can be signed here"#);
+    assert_eq!(
+        scheme,
+        r#"scheme is "deferred", but only exact, upto, auth-capture, batch-settlement can be signed here"#
+    );
     let other = refusal(|offer| offer["network"] = "stellar:pubnet".into());
     assert!(other.starts_with("network ") && other.contains("family stellar"), "{other}");
     let reason = payable(&read(&offer()).offers[0], &Wallet::new()).unwrap_err();

@@ -71,7 +71,7 @@ fn asked(offer: &Value) -> Vec<Need> {
 
 fn signed(offer: &Value, facts: &Facts, now_s: u64) -> Result<Value, crate::error::Error> {
     let challenge = read(offer);
-    let ingredients = Ingredients { now_s, nonce: [7; 32], facts, extensions: None };
+    let ingredients = Ingredients { now_s, nonce: [7; 32], facts, extensions: None, draw: None };
     let signed = authorize(&challenge.offers[0], &judged(offer).unwrap(), &wallet(), &ingredients)?;
     assert_eq!(signed.valid_before_s, valid_before_s(&challenge.offers[0], now_s));
     Ok(serde_json::from_str(&signed.payload).unwrap())

@@ -18,4 +18,9 @@ run-test-go:
 	cd bindings/go && export GODEBUG=cgocheck=1 PKG_CONFIG_PATH="$(CURDIR)/$(BUILD)/go" \
 		CGO_LDFLAGS="-O2 -L$(GO_LIB_DIR)" LD_LIBRARY_PATH="$(GO_LIB_DIR)" \
 		X402_PAYING_SERVER="$(CURDIR)/target/debug/examples/paying_server" && \
-		$(GO) vet ./... && $(GO) test -race -count=1 ./...
+		$(GO) vet ./... && $(GO) test -race -count=1 ./... && $(GO) build -o "$(CURDIR)/$(BUILD)/go/cases" ./cases
+	@# The cases that every language runs, on the callers' own threads and through the queue; cargo's runner judges.
+	X402_DRIVERS="go=env LD_LIBRARY_PATH='$(GO_LIB_DIR)' '$(CURDIR)/$(BUILD)/go/cases'; \
+		go-queued=env LD_LIBRARY_PATH='$(GO_LIB_DIR)' '$(CURDIR)/$(BUILD)/go/cases' --queued" \
+		$(CARGO) test --locked --quiet --test cases --test fetch_behaviour every_driver >$(BUILD)/go/cases.txt 2>&1 \
+		&& ! grep "0 passed" $(BUILD)/go/cases.txt || { cat $(BUILD)/go/cases.txt; exit 1; }

@@ -1,15 +1,12 @@
 package x402_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -17,69 +14,6 @@ import (
 
 	x402 "github.com/libx402/libx402/bindings/go"
 )
-
-// The first development account, known to everyone.
-const testKey = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-
-// serve starts the paying test server, which ends with its input, and gives its URL.
-func serve(t *testing.T, arguments ...string) string {
-	t.Helper()
-	server := os.Getenv("X402_PAYING_SERVER")
-	if server == "" {
-		t.Fatal("X402_PAYING_SERVER names no server: run make test-go")
-	}
-	command := exec.Command(server, arguments...)
-	input, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	output, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { input.Close(); command.Wait() })
-	line, err := bufio.NewReader(output).ReadString('\n')
-	fields := strings.Fields(line)
-	if err != nil || len(fields) < 2 {
-		t.Fatalf("the server said %q: %v", line, err)
-	}
-	return fields[1]
-}
-
-func newClient(t *testing.T, options ...x402.Option) *x402.Client {
-	t.Helper()
-	client, err := x402.New(append([]x402.Option{x402.EVMKey(testKey)}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		client.Close()
-		if alive := x402.LiveHandles(); alive != 0 {
-			t.Errorf("%d handles are left", alive)
-		}
-	})
-	return client
-}
-
-func do(t *testing.T, client *x402.Client, req *http.Request, err error) (*http.Response, string) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := client.HTTP().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(text)
-}
 
 func TestPays(t *testing.T) {
 	url := serve(t, "--scenario", "testdata/scenario.json")

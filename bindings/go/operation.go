@@ -48,16 +48,19 @@ func (c *Client) do(op *operation) event {
 	switch {
 	case err != nil:
 		return event{err: err}
-	case !runs:
-		return c.queue.do(op)
+	case runs:
+		defer c.leave(op)
+		return c.because(op.ctx, op.run())
 	}
-	defer c.leave(op)
-	if op.ctx.Done() == nil {
-		return op.direct()
+	return c.because(op.ctx, c.queue.do(op))
+}
+
+// run does it on this thread, until its context ends.
+func (op *operation) run() event {
+	if op.ctx.Done() != nil {
+		defer context.AfterFunc(op.ctx, op.stop)()
 	}
-	stopped := context.AfterFunc(op.ctx, op.stop)
-	defer stopped()
-	return because(op.ctx, op.direct())
+	return op.direct()
 }
 
 // enter says whether there is room for an operation to run directly; if so, leave follows.
@@ -94,14 +97,23 @@ func (c *Client) leave(op *operation) {
 	c.left.Done()
 }
 
-// because names the context that ended as the cause of a failure.
-func because(ctx context.Context, out event) event {
+// because names as the cause of a failure what ended the operation from outside: its context, or Close.
+func (c *Client) because(ctx context.Context, out event) event {
 	failure, is := out.err.(*Error)
-	if is && ctx.Err() != nil && failure.Cause == nil {
+	if !is || failure.Cause != nil {
+		return out
+	}
+	if ended := ctx.Err(); ended != nil {
 		failure.Cause = context.Cause(ctx)
-		if failure.Cause != ctx.Err() {
-			failure.Cause = joined{ctx.Err(), failure.Cause}
+		if failure.Cause != ended {
+			failure.Cause = joined{ended, failure.Cause}
 		}
+		return out
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		failure.Cause = ErrClosed
 	}
 	return out
 }

@@ -12,7 +12,6 @@ static x402_status take(x402_queue *queue, x402_event *event)
 import "C"
 
 import (
-	"context"
 	"os"
 	"sync"
 	"syscall"
@@ -115,7 +114,7 @@ func (q *queue) do(op *operation) event {
 	}
 	q.mu.Unlock()
 	op.abort()
-	return because(op.ctx, <-done)
+	return <-done
 }
 
 func (q *queue) submit(op *operation, done chan event) (uint64, error) {
@@ -137,26 +136,18 @@ func (q *queue) submit(op *operation, done chan event) (uint64, error) {
 		if status == C.X402_OK {
 			return token, nil
 		}
-		failure := takeError(status, e) // nothing was sent
+		failure := takeError(status, e)
 		if status != C.X402_AGAIN {
 			return 0, failure
 		}
-		if err := q.waitForRoom(op.ctx, failure); err != nil {
-			return 0, err
+		select { // full: nothing was sent, and a place comes free when events are taken
+		case <-q.room:
+			defer q.signal() // there may be room for the next as well
+		case <-q.ended:
+			return 0, ErrClosed
+		case <-op.ctx.Done():
+			return 0, failure
 		}
-		defer q.signal() // there may be room for the next as well
-	}
-}
-
-// waitForRoom returns nil when events were taken.
-func (q *queue) waitForRoom(ctx context.Context, full *Error) error {
-	select {
-	case <-q.room:
-		return nil
-	case <-q.ended:
-		return ErrClosed
-	case <-ctx.Done():
-		return because(ctx, event{err: full}).err
 	}
 }
 
@@ -164,7 +155,8 @@ func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
 	var aborts []func()
-	for _, to := range q.pending {
+	for token, to := range q.pending {
+		C.x402_queue_cancel(q.queue, C.uint64_t(token))
 		aborts = append(aborts, to.abort)
 	}
 	q.mu.Unlock()

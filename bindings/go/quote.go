@@ -44,7 +44,7 @@ func (c *Client) alone(ctx context.Context, made *call, run func(**C.x402_error)
 	defer context.AfterFunc(ctx, op.stop)()
 	var e *C.x402_error
 	if status := run(&e); status != C.X402_OK {
-		return made.explain(because(ctx, event{err: failed(status, e)}).err)
+		return made.explain(c.because(ctx, event{err: failed(status, e)}).err)
 	}
 	return nil
 }

@@ -58,7 +58,8 @@ x402_status x402go_approve(x402_policy *policy, uintptr_t handle, x402_error **e
     return x402_policy_approve(policy, go_approve, (void *)handle, error);
 }
 
-x402_status x402go_signer(x402_wallet *wallet, const char *family, const char *address, uintptr_t handle, x402_error **error)
+x402_status x402go_signer(x402_wallet *wallet, const char *family, const char *address, uintptr_t handle,
+                          x402_error **error)
 {
     return x402_wallet_add_signer(wallet, family, address, go_sign, (void *)handle, error);
 }

@@ -3,7 +3,8 @@ package x402
 /*
 #include <x402.h>
 
-x402_status x402go_signer(x402_wallet *wallet, const char *family, const char *address, uintptr_t handle, x402_error **error);
+x402_status x402go_signer(x402_wallet *wallet, const char *family, const char *address, uintptr_t handle,
+                          x402_error **error);
 */
 import "C"
 

@@ -77,7 +77,9 @@ func TestSignersPay(t *testing.T) {
 	}
 	for name, option := range map[string]x402.Option{
 		"generic": x402.Signer("eip155", testAddress, evm),
-		"digest":  x402.EVMDigestSigner(testAddress, func(digest []byte) ([]byte, error) { return signDigest(testKey, digest), nil }),
+		"digest": x402.EVMDigestSigner(testAddress, func(digest []byte) ([]byte, error) {
+			return signDigest(testKey, digest), nil
+		}),
 		"solana": x402.SolanaSigner(solanaAddress, func(message []byte) ([]byte, error) {
 			return ed25519.Sign(seed, message), nil
 		}),
@@ -170,9 +172,11 @@ func (l *lines) has(level slog.Level, text string) bool {
 func TestLogger(t *testing.T) {
 	url := serve(t, "--scenario", "testdata/scenario.json")
 	var text bytes.Buffer
-	client := newClient(t, x402.Logger(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	handler := slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})
+	client := newClient(t, x402.Logger(slog.New(handler)))
 	get(t, client.HTTP(), url+"/weather")
-	if said := text.String(); !strings.Contains(said, "level=INFO") || !strings.Contains(said, "/weather answered 200 to the payment") ||
+	said := text.String()
+	if !strings.Contains(said, "level=INFO") || !strings.Contains(said, "/weather answered 200 to the payment") ||
 		strings.Contains(said, testKey[2:]) {
 		t.Error(said)
 	}

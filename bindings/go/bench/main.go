@@ -31,7 +31,8 @@ func fail(format string, arguments ...any) {
 func cpu() time.Duration {
 	const clockProcessCPU = 2
 	var now syscall.Timespec
-	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockProcessCPU, uintptr(unsafe.Pointer(&now)), 0); errno != 0 {
+	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockProcessCPU, uintptr(unsafe.Pointer(&now)), 0)
+	if errno != 0 {
 		fail("clock_gettime: %v", errno)
 	}
 	return time.Duration(now.Nano())
@@ -91,6 +92,6 @@ func main() {
 	}
 	cpuUsed, used := cpu()-cpuBegun, time.Since(begun)
 	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(calls) }
-	fmt.Printf("{\"iterations\": %d, \"cpu_us_per_call\": %.3f, \"wall_us_per_call\": %.3f, \"maxrss_kib\": %s, \"bytes\": %d}\n",
-		calls, us(cpuUsed), us(used), peakKiB(), bytes)
+	fmt.Printf("{\"iterations\": %d, \"cpu_us_per_call\": %.3f, \"wall_us_per_call\": %.3f, "+
+		"\"maxrss_kib\": %s, \"bytes\": %d}\n", calls, us(cpuUsed), us(used), peakKiB(), bytes)
 }

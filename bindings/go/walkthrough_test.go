@@ -16,8 +16,8 @@ func TestWalkthrough(t *testing.T) {
 	if err != nil {
 		t.Fatal(said, err)
 	}
-	for _, want := range []string{"sunny", " paid 10000 0x", "\rsent 300000 of 300000\nupload: 200 paid", "line: {",
-		"error: X402_ERROR_CONNECT money: none retry: ", "over: 200 paid", "total: all  0.04", "entry: 4 paid 127.0.0.1",
+	for _, want := range []string{"200 {", "sunny", "\npaid 10000 in 0x", "\rsent 300000 of 300000\nupload: 200 paid",
+		"line: {", "error: X402_ERROR_CONNECT money: none retry: ", "over: 200 paid", "total: all  0.04", "entry: 4 paid 127.0.0.1",
 		"wallets: [0x7099"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q, but: %s", want, said)

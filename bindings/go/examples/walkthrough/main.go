@@ -19,17 +19,17 @@ import (
 	x402 "github.com/libx402/libx402/bindings/go"
 )
 
-// cut: client
-// A key, a limit, a ledger that outlives the program. Make one client and share it among goroutines.
 func newClient(key, ledgerFile string) (*x402.Client, error) {
-	return x402.New(x402.EVMKey(key), x402.MaxPerPayment("0.10 USD"), x402.Budget("all", 24*time.Hour, "2.00 USD"),
-		x402.LedgerFile(ledgerFile))
+	// cut: client
+	// A key, a limit, a ledger that outlives the program. Make one client and share it among goroutines.
+	client, err := x402.New(x402.EVMKey(key), x402.MaxPerPayment("0.10 USD"),
+		x402.Budget("all", 24*time.Hour, "2.00 USD"), x402.LedgerFile(ledgerFile))
+	// end of cut
+	return client, err
 }
 
-// end of cut
-
-// cut: get
 func get(client *x402.Client, url string) error {
+	// cut: get
 	payer := &http.Client{Transport: client} // for any package that takes an *http.Client
 	response, err := payer.Get(url)
 	if err != nil {
@@ -37,16 +37,16 @@ func get(client *x402.Client, url string) error {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
+	fmt.Println(response.StatusCode, string(text))
 	if payment := x402.PaymentOf(response); payment != nil {
-		fmt.Println(response.StatusCode, string(text), payment.Money, payment.Amount, payment.Transaction, payment.Refusal)
+		fmt.Println(payment.Money, payment.Amount, "in", payment.Transaction, payment.Refusal)
 	}
+	// end of cut
 	return err
 }
 
-// end of cut
-
-// cut: upload
 func upload(client *x402.Client, url, file string) error {
+	// cut: upload
 	ctx := x402.WithBodyFile(context.Background(), file)
 	ctx = x402.WithSetting(ctx, "purchase_key", "report 2026-11") // bought once, whatever happens
 	ctx = x402.WithProgress(ctx, func(now x402.Progress) error {
@@ -63,13 +63,12 @@ func upload(client *x402.Client, url, file string) error {
 	}
 	defer response.Body.Close()
 	fmt.Println("\nupload:", response.StatusCode, x402.PaymentOf(response).Money)
+	// end of cut
 	return nil
 }
 
-// end of cut
-
-// cut: stream
 func stream(client *x402.Client, url string) error {
+	// cut: stream
 	response, err := client.HTTP().Get(url)
 	if err != nil {
 		return err
@@ -79,26 +78,26 @@ func stream(client *x402.Client, url string) error {
 	for lines.Scan() { // each as soon as it came
 		fmt.Println("line:", lines.Text())
 	}
+	// end of cut
 	return lines.Err()
 }
 
-// end of cut
-
-// cut: errors
 func failure(client *x402.Client, url string) {
+	// cut: errors
 	_, err := client.HTTP().Get(url)
 	var failure *x402.Error
 	if errors.As(err, &failure) {
 		fmt.Println("error:", failure.Name, "money:", failure.Money, "retry:", failure.Retry)
 	}
+	// end of cut
 }
 
-// end of cut
-
-// cut: over
-// Your own transport sends, with its proxies and traces; the client decides and signs.
 func over(client *x402.Client, transport http.RoundTripper, url string) error {
-	response, err := (&http.Client{Transport: client.Over(transport)}).Get(url)
+	// cut: over
+	// Your own transport sends, with its proxies and traces; the client decides and signs.
+	web := &http.Client{Transport: client.Over(transport)}
+	response, err := web.Get(url)
+	// end of cut
 	if err != nil {
 		return err
 	}
@@ -107,10 +106,8 @@ func over(client *x402.Client, transport http.RoundTripper, url string) error {
 	return nil
 }
 
-// end of cut
-
-// cut: ledger
 func ledger(file string) error {
+	// cut: ledger
 	ledger, err := x402.OpenLedger(file)
 	if err != nil {
 		return err
@@ -127,15 +124,14 @@ func ledger(file string) error {
 	for _, entry := range entries {
 		fmt.Println("entry:", entry.ID, entry.State, entry.Host, entry.USD)
 	}
+	// end of cut
 	return err
 }
 
-// end of cut
-
-// cut: options
-// A line each: several wallets, preferences, limits, keys that stay elsewhere, your own word on each payment, a log.
 func options(solanaKey, kmsAddress string, kms func(digest []byte) ([]byte, error)) []x402.Option {
-	return []x402.Option{
+	// cut: options
+	// A line each: several wallets, preferences, limits, keys that stay elsewhere, your own word on each payment, a log.
+	options := []x402.Option{
 		x402.EVMMnemonic("test test test test test test test test test test test junk", "", "m/44'/60'/0'/0/1"),
 		x402.SolanaKey(solanaKey),
 		x402.EVMDigestSigner(kmsAddress, kms),
@@ -146,9 +142,9 @@ func options(solanaKey, kmsAddress string, kms func(digest []byte) ([]byte, erro
 		x402.Log(func(level slog.Level, line string) { log.Println(level, line) }),
 		x402.Set("total_timeout_ms", "60000"),
 	}
+	// end of cut
+	return options
 }
-
-// end of cut
 
 func choices() error {
 	const solanaKey = "2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd" // a test's

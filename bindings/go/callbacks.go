@@ -7,93 +7,52 @@ package x402
 import "C"
 
 import (
-	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"runtime/cgo"
-	"sync"
 	"unsafe"
 )
 
-// stopped is what a Go callback that failed returns to the library; the Go error travels beside it.
-const stopped = -402
+// What the library calls, on the thread of a call or on one of its own. No panic may cross its frames, so each function
+// here ends in a value; and one that comes after its handle was deleted, because the library had to leave it to itself,
+// is told to stop.
 
-// source feeds a request body to the library, on threads of its queue. A panic becomes an error here: it must not
-// cross the library's frames.
-type source struct {
-	mu     sync.Mutex
-	body   io.ReadCloser
-	again  func() (io.ReadCloser, error) // nil: cannot start over
-	closed bool
-	err    error
-}
-
-func (s *source) read(to []byte) (n int, err error) {
+// given is what a handle stands for, or false after it was deleted.
+func given[T any](handle C.uintptr_t) (value T, is bool) {
 	defer func() {
-		if p := recover(); p != nil {
-			n, err = 0, fmt.Errorf("the request body's Read panicked: %v", p)
+		if recover() != nil {
+			is = false
 		}
 	}()
-	s.mu.Lock()
-	body := s.body
-	s.mu.Unlock()
-	for n == 0 && err == nil {
-		n, err = body.Read(to)
-	}
-	if n > 0 || err == io.EOF {
-		return n, nil // an error that came with bytes comes again without them
-	}
-	return 0, err
+	value, is = cgo.Handle(handle).Value().(T)
+	return value, is
 }
 
-func (s *source) rewind() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("GetBody panicked: %v", p)
-		}
-	}()
-	body, err := s.again()
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	old, closed := s.body, s.closed
-	s.body = body
-	s.mu.Unlock()
-	if closed {
-		body.Close()
-		return errors.New("the call was cancelled")
-	}
-	return old.Close()
-}
-
-// close may come while a read is blocked, which it ends if the body is of that kind (a pipe, a connection, a file).
-func (s *source) close() {
-	s.mu.Lock()
-	body, closed := s.body, s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if !closed && body != nil {
-		body.Close()
+// caught turns a panic of the caller's function into its error.
+func caught(what string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s panicked: %v", what, p)
 	}
 }
 
-func (s *source) fail(err error) C.int32_t {
-	s.mu.Lock()
-	s.err = err
-	s.mu.Unlock()
-	return stopped
+// notes is where a client says what has no other way out. Set before the client is used.
+type notes struct {
+	log func(slog.Level, string)
 }
 
-func (s *source) failure() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+func (n *notes) failed(what string, err error) {
+	if n.log != nil {
+		defer func() { _ = recover() }()
+		n.log(slog.LevelError, what+": "+err.Error())
+	}
 }
 
 //export x402GoRead
 func x402GoRead(handle C.uintptr_t, buffer *C.uint8_t, size C.size_t, length *C.size_t) C.int32_t {
-	s := cgo.Handle(handle).Value().(*source)
+	s, is := given[*source](handle)
+	if !is {
+		return stopped
+	}
 	n, err := s.read(unsafe.Slice((*byte)(unsafe.Pointer(buffer)), int(size)))
 	if err != nil {
 		return s.fail(err)
@@ -104,23 +63,97 @@ func x402GoRead(handle C.uintptr_t, buffer *C.uint8_t, size C.size_t, length *C.
 
 //export x402GoRewind
 func x402GoRewind(handle C.uintptr_t) C.int32_t {
-	s := cgo.Handle(handle).Value().(*source)
+	s, is := given[*source](handle)
+	if !is {
+		return stopped
+	}
 	if err := s.rewind(); err != nil {
 		return s.fail(err)
 	}
 	return 0
 }
 
-//export x402GoApprove
-func x402GoApprove(handle C.uintptr_t, offer *C.char, length C.size_t) (answer C.int32_t) {
-	defer func() {
-		if recover() != nil {
-			answer = stopped
+//export x402GoProgress
+func x402GoProgress(handle C.uintptr_t, sent, sendTotal, received, receiveTotal C.uint64_t) C.int32_t {
+	p, is := given[*progress](handle)
+	if !is {
+		return stopped
+	}
+	length := func(n C.uint64_t) int64 {
+		if n == C.X402_LENGTH_UNKNOWN {
+			return -1
 		}
-	}()
-	approve := cgo.Handle(handle).Value().(func(string) bool)
-	if approve(C.GoStringN(offer, C.int(length))) {
+		return int64(n)
+	}
+	return p.tell(Progress{Sent: int64(sent), SendTotal: length(sendTotal),
+		Received: int64(received), ReceiveTotal: length(receiveTotal)})
+}
+
+// approver is a caller's approve function.
+type approver struct {
+	approve func(offerJSON string) bool
+	notes   *notes
+}
+
+func (a *approver) ask(offer string) (yes bool, err error) {
+	defer caught("the approve function", &err)
+	return a.approve(offer), nil
+}
+
+//export x402GoApprove
+func x402GoApprove(handle C.uintptr_t, offer *C.char, length C.size_t) C.int32_t {
+	a, is := given[*approver](handle)
+	if !is {
+		return stopped
+	}
+	yes, err := a.ask(C.GoStringN(offer, C.int(length)))
+	switch {
+	case err != nil:
+		a.notes.failed("a payment is refused", err)
+		return stopped
+	case yes:
 		return 0
 	}
 	return 1
+}
+
+//export x402GoSign
+func x402GoSign(handle C.uintptr_t, kind *C.char, data *C.uint8_t, size C.size_t,
+	signature *C.uint8_t, room C.size_t, length *C.size_t) C.int32_t {
+	s, is := given[*signer](handle)
+	if !is {
+		return stopped
+	}
+	made, err := s.ask(C.GoString(kind), C.GoBytes(unsafe.Pointer(data), C.int(size)))
+	if err == nil && len(made) > int(room) {
+		err = fmt.Errorf("the signature has %d bytes; there is room for %d", len(made), int(room))
+	}
+	if err != nil {
+		return s.fail(err)
+	}
+	*length = C.size_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(signature)), int(room)), made))
+	return 0
+}
+
+//export x402GoLog
+func x402GoLog(handle C.uintptr_t, level C.int32_t, line *C.char, length C.size_t) {
+	log, is := given[func(slog.Level, string)](handle)
+	if !is {
+		return
+	}
+	defer func() { _ = recover() }()
+	log(slogLevel(int32(level)), C.GoStringN(line, C.int(length)))
+}
+
+// slogLevel: 1 error, 2 warning, 3 information, 4 detail.
+func slogLevel(level int32) slog.Level {
+	switch {
+	case level <= 1:
+		return slog.LevelError
+	case level == 2:
+		return slog.LevelWarn
+	case level == 3:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }

@@ -11,8 +11,6 @@ package x402
 /*
 #include <stdlib.h>
 #include <x402.h>
-
-x402_status x402go_approve(x402_policy *policy, uintptr_t handle, x402_error **error);
 */
 import "C"
 
@@ -20,6 +18,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/cgo"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -31,8 +30,17 @@ var ErrClosed = errors.New("x402: the client is closed")
 type Client struct {
 	client    *C.x402_client
 	queue     *queue
+	ledger    *Ledger
+	ownLedger bool
+	addresses map[string][]string
 	callbacks []cgo.Handle
 	once      sync.Once
+
+	mu        sync.Mutex
+	closed    bool
+	directMax int
+	direct    map[*operation]struct{} // on their callers' own threads
+	left      sync.WaitGroup          // counts those
 }
 
 // setup is what options work on: each is freed once the client is made.
@@ -40,6 +48,10 @@ type setup struct {
 	wallet    *C.x402_wallet
 	policy    *C.x402_policy
 	config    *C.x402_config
+	ledger    *Ledger
+	ownLedger bool
+	directMax int
+	notes     *notes
 	callbacks []cgo.Handle
 }
 
@@ -49,7 +61,7 @@ type Option func(*setup) error
 // New makes a Client. Without options nothing can be paid, because there is no key; with one, 1.00 USD a payment and
 // 10.00 USD in all. Settings that are wrong fail here, with an *Error.
 func New(options ...Option) (*Client, error) {
-	var s setup
+	s := setup{notes: &notes{}, directMax: directMax}
 	defer func() {
 		C.x402_config_free(s.config)
 		C.x402_policy_free(s.policy)
@@ -59,10 +71,12 @@ func New(options ...Option) (*Client, error) {
 	if err == nil {
 		var q *queue
 		if q, err = newQueue(client); err == nil {
-			return &Client{client: client, queue: q, callbacks: s.callbacks}, nil
+			return &Client{client: client, queue: q, ledger: s.ledger, ownLedger: s.ownLedger, addresses: s.addresses(),
+				callbacks: s.callbacks, directMax: s.directMax, direct: make(map[*operation]struct{})}, nil
 		}
 		C.x402_client_free(client)
 	}
+	s.closeLedger()
 	for _, handle := range s.callbacks {
 		handle.Delete()
 	}
@@ -70,6 +84,10 @@ func New(options ...Option) (*Client, error) {
 }
 
 func (s *setup) make(options []Option) (*C.x402_client, error) {
+	if loaded := C.x402_abi_version(); loaded != C.X402_ABI_VERSION {
+		return nil, mistake(C.X402_ERROR_ARGUMENT, "the library that is loaded, "+Version()+
+			", is not of the header's binary interface: build this program against its own x402.h")
+	}
 	var e *C.x402_error
 	if status := C.x402_wallet_new(&s.wallet, &e); status != C.X402_OK {
 		return nil, takeError(status, e)
@@ -85,10 +103,18 @@ func (s *setup) make(options []Option) (*C.x402_client, error) {
 			return nil, err
 		}
 	}
+	if s.ledger == nil {
+		if err := LedgerFile("")(s); err != nil {
+			return nil, err
+		}
+	}
 	if status := C.x402_config_wallet(s.config, s.wallet, &e); status != C.X402_OK {
 		return nil, takeError(status, e)
 	}
 	if status := C.x402_config_policy(s.config, s.policy, &e); status != C.X402_OK {
+		return nil, takeError(status, e)
+	}
+	if status := C.x402_config_ledger(s.config, s.ledger.ledger, &e); status != C.X402_OK {
 		return nil, takeError(status, e)
 	}
 	var client *C.x402_client
@@ -98,11 +124,46 @@ func (s *setup) make(options []Option) (*C.x402_client, error) {
 	return client, nil
 }
 
-// Close cancels what is under way, waits until it has ended, and frees the client. A second Close is nothing.
+func (s *setup) closeLedger() {
+	if s.ownLedger {
+		s.ledger.Close()
+	}
+	s.ledger, s.ownLedger = nil, false
+}
+
+func (s *setup) addresses() map[string][]string {
+	all := make(map[string][]string)
+	for _, family := range []string{"eip155", "solana"} {
+		name := C.CString(family)
+		var address *C.char
+		for i := C.size_t(0); C.x402_wallet_address(s.wallet, name, i, &address, nil) == C.X402_OK; i++ {
+			all[family] = append(all[family], C.GoString(address))
+		}
+		C.free(unsafe.Pointer(name))
+	}
+	return all
+}
+
+// Close cancels what is under way, waits until it has ended, and frees the client. A body whose Read goes on after its
+// Close holds it up. A second Close is nothing.
 func (c *Client) Close() error {
 	c.once.Do(func() {
+		c.mu.Lock()
+		c.closed = true
+		var all []*operation
+		for op := range c.direct {
+			all = append(all, op)
+		}
+		c.mu.Unlock()
+		for _, op := range all {
+			op.stop()
+		}
 		c.queue.close()
+		c.left.Wait()
 		C.x402_client_free(c.client)
+		if c.ownLedger {
+			c.ledger.Close()
+		}
 		for _, handle := range c.callbacks {
 			handle.Delete()
 		}
@@ -113,8 +174,29 @@ func (c *Client) Close() error {
 // HTTP is an *http.Client that pays.
 func (c *Client) HTTP() *http.Client { return &http.Client{Transport: c} }
 
-// texts copies strings for one call, and frees them after it.
+// Ledger is that of the client: what was spent, and what became of it.
+func (c *Client) Ledger() *Ledger { return c.ledger }
+
+// Addresses are those of the client's keys and signers, to be funded or shown: family is "eip155" for EVM networks, or
+// "solana".
+func (c *Client) Addresses(family string) []string {
+	return append([]string(nil), c.addresses[family]...)
+}
+
+// LiveHandles is how many handles of the library the process has not freed: 0 when every response, ledger and client is
+// closed.
+func LiveHandles() uint64 { return uint64(C.x402_live_handles()) }
+
+// Version is that of the library that is loaded.
+func Version() string { return C.GoString(C.x402_version()) }
+
+// withTexts copies strings for one call, and frees them after it.
 func withTexts(texts []string, call func(at []*C.char, e **C.x402_error) C.x402_status) error {
+	for _, text := range texts {
+		if strings.IndexByte(text, 0) >= 0 {
+			return mistake(C.X402_ERROR_ARGUMENT, "a text holds a NUL byte: take it out")
+		}
+	}
 	at := make([]*C.char, len(texts))
 	for i, text := range texts {
 		at[i] = C.CString(text)
@@ -124,150 +206,9 @@ func withTexts(texts []string, call func(at []*C.char, e **C.x402_error) C.x402_
 			C.free(unsafe.Pointer(text))
 		}
 	}()
-	for _, text := range texts {
-		for i := 0; i < len(text); i++ {
-			if text[i] == 0 {
-				return &Error{Status: C.X402_ERROR_ARGUMENT, Name: "X402_ERROR_ARGUMENT", Retry: "never",
-					Message: "a text holds a NUL byte: take it out"}
-			}
-		}
-	}
 	var e *C.x402_error
 	if status := call(at, &e); status != C.X402_OK {
 		return takeError(status, e)
 	}
 	return nil
-}
-
-// EVMKey adds a secp256k1 private key: 64 hexadecimal digits.
-func EVMKey(key string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{key}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_wallet_add_evm_key(s.wallet, at[0], e)
-		})
-	}
-}
-
-// SolanaKey adds an ed25519 key pair: base58, or the JSON array of solana-keygen.
-func SolanaKey(key string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{key}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_wallet_add_solana_key(s.wallet, at[0], e)
-		})
-	}
-}
-
-// KeyFile adds the key of a keystore with its password, or of a solana-keygen file, where it is "".
-func KeyFile(path, password string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{path, password}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			if password == "" {
-				return C.x402_wallet_add_keyfile(s.wallet, at[0], nil, e)
-			}
-			return C.x402_wallet_add_keyfile(s.wallet, at[0], at[1], e)
-		})
-	}
-}
-
-// MaxPerPayment is the most a single payment may cost: "0.10 USD", or atomic units with the asset.
-func MaxPerPayment(amount string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{amount}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_policy_max_per_payment(s.policy, at[0], e)
-		})
-	}
-}
-
-// Budget is how much may be spent within windowS seconds, 0 for ever; scope is "all", "purchase", "host" or "payee".
-func Budget(scope string, windowS uint64, amount string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{scope, amount}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_policy_budget(s.policy, at[0], C.uint64_t(windowS), at[1], e)
-		})
-	}
-}
-
-// Allow allows something by name: what is "network", "asset", "payee", "host", "scheme" and others; see
-// x402_policy_allow.
-func Allow(what, pattern string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{what, pattern}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_policy_allow(s.policy, at[0], at[1], e)
-		})
-	}
-}
-
-// Prefer prefers something where there is a choice: what is "network", "scheme" or "asset".
-func Prefer(what, pattern string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{what, pattern}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_policy_prefer(s.policy, at[0], at[1], e)
-		})
-	}
-}
-
-// Approve is asked before each payment, after every rule agreed, with the offer as JSON. It runs on a thread of the
-// library, several at once. A panic in it refuses.
-func Approve(approve func(offerJSON string) bool) Option {
-	return func(s *setup) error {
-		handle := cgo.NewHandle(approve)
-		s.callbacks = append(s.callbacks, handle)
-		var e *C.x402_error
-		if status := C.x402go_approve(s.policy, C.uintptr_t(handle), &e); status != C.X402_OK {
-			return takeError(status, e)
-		}
-		return nil
-	}
-}
-
-// Set changes a setting; keys and values are in the table at the head of x402.h.
-func Set(key, value string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{key, value}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			return C.x402_config_set(s.config, at[0], at[1], e)
-		})
-	}
-}
-
-// Ledger keeps the budgets in a file that any number of clients and processes share.
-func Ledger(path string) Option {
-	return func(s *setup) error {
-		return withTexts([]string{path}, func(at []*C.char, e **C.x402_error) C.x402_status {
-			var ledger *C.x402_ledger
-			if status := C.x402_ledger_open(at[0], &ledger, e); status != C.X402_OK {
-				return status
-			}
-			defer C.x402_ledger_free(ledger)
-			return C.x402_config_ledger(s.config, ledger, e)
-		})
-	}
-}
-
-// LiveHandles is how many handles of the library the process has not freed: 0 when every response and client is closed.
-func LiveHandles() uint64 { return uint64(C.x402_live_handles()) }
-
-// Version is that of the library that is loaded.
-func Version() string { return C.GoString(C.x402_version()) }
-
-// Quote asks what a request would cost, as JSON, and never pays. It blocks its thread, and the context does not end it.
-func (c *Client) Quote(req *http.Request) (string, error) {
-	from := &source{body: req.Body, again: req.GetBody}
-	defer from.close()
-	request, err := newRequest(req)
-	if err != nil {
-		return "", err
-	}
-	defer C.x402_request_free(request)
-	handle := cgo.NewHandle(from)
-	defer handle.Delete()
-	if err := setBody(request, req, from, handle); err != nil {
-		return "", err
-	}
-	var e *C.x402_error
-	var json *C.char
-	if status := C.x402_client_quote_json(c.client, request, &json, &e); status != C.X402_OK {
-		return "", takeError(status, e)
-	}
-	defer C.x402_string_free(json)
-	return C.GoString(json), nil
 }

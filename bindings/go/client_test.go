@@ -1,85 +1,17 @@
 package x402_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	x402 "github.com/libx402/libx402/bindings/go"
 )
-
-// The first development account, known to everyone.
-const testKey = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-
-// serve starts the paying test server, which ends with its input, and gives its URL.
-func serve(t *testing.T, arguments ...string) string {
-	t.Helper()
-	server := os.Getenv("X402_PAYING_SERVER")
-	if server == "" {
-		t.Fatal("X402_PAYING_SERVER names no server: run make test-go")
-	}
-	command := exec.Command(server, arguments...)
-	input, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	output, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { input.Close(); command.Wait() })
-	line, err := bufio.NewReader(output).ReadString('\n')
-	fields := strings.Fields(line)
-	if err != nil || len(fields) < 2 {
-		t.Fatalf("the server said %q: %v", line, err)
-	}
-	return fields[1]
-}
-
-func newClient(t *testing.T, options ...x402.Option) *x402.Client {
-	t.Helper()
-	client, err := x402.New(append([]x402.Option{x402.EVMKey(testKey)}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		client.Close()
-		if alive := x402.LiveHandles(); alive != 0 {
-			t.Errorf("%d handles are left", alive)
-		}
-	})
-	return client
-}
-
-func do(t *testing.T, client *x402.Client, req *http.Request, err error) (*http.Response, string) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := client.HTTP().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(text)
-}
 
 func TestPays(t *testing.T) {
 	url := serve(t, "--scenario", "testdata/scenario.json")
@@ -162,9 +94,25 @@ func TestReaderFailsOrPanics(t *testing.T) {
 	}
 }
 
+// ways are both that a call can go: on its own thread, and through the queue.
+var ways = map[string]x402.Option{"direct": x402.OwnThreads(4), "queued": x402.OwnThreads(0)}
+
 func TestContextCancels(t *testing.T) {
-	url := serve(t, "--scenario", "testdata/scenario.json")
-	client := newClient(t)
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			url := serve(t, "--scenario", "testdata/scenario.json")
+			client := newClient(t, way)
+			aWaitEnds(t, client, url)
+			aBlockedBodyEnds(t, client, url)
+			aStreamEnds(t, client, url)
+			if _, text := get(t, client.HTTP(), url+"/weather"); text != "sunny" {
+				t.Error("the client goes on", text)
+			}
+		})
+	}
+}
+
+func aWaitEnds(t *testing.T, client *x402.Client, url string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", url+"/hangs", nil)
@@ -176,11 +124,26 @@ func TestContextCancels(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &failure) || failure.Money != x402.MoneyNone {
 		t.Fatal(err)
 	}
-	// A body that blocks until it is closed, and a context that ends meanwhile.
-	ctx, cancel = context.WithCancel(context.Background())
+	because := errors.New("the user left")
+	named, leave := context.WithCancelCause(context.Background())
+	leave(because)
+	if _, err = client.RoundTrip(req.WithContext(named)); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	named, leave = context.WithCancelCause(context.Background())
+	timer := time.AfterFunc(20*time.Millisecond, func() { leave(because) })
+	defer timer.Stop()
+	if _, err = client.RoundTrip(req.WithContext(named)); !errors.Is(err, context.Canceled) || !errors.Is(err, because) {
+		t.Fatal(err)
+	}
+}
+
+// A body that blocks until it is closed, and a context that ends meanwhile.
+func aBlockedBodyEnds(t *testing.T, client *x402.Client, url string) {
+	ctx, cancel := context.WithCancel(context.Background())
 	reader, writer := io.Pipe()
 	defer writer.Close()
-	req, err = http.NewRequestWithContext(ctx, "POST", url+"/free-upload", reader)
+	req, err := http.NewRequestWithContext(ctx, "POST", url+"/free-upload", reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,23 +151,115 @@ func TestContextCancels(t *testing.T) {
 	if _, err = client.HTTP().Do(req); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	// The body of an answer.
-	ctx, cancel = context.WithCancel(context.Background())
-	req, err = http.NewRequestWithContext(ctx, "GET", url+"/stalls", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := client.HTTP().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if _, err := io.ReadFull(response.Body, make([]byte, 40000)); err != nil {
-		t.Fatal(err)
+}
+
+// The body of an answer: what came is there, and the wait for the rest ends. A Close ends it as well.
+func aStreamEnds(t *testing.T, client *x402.Client, url string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, end := range []func(*http.Response){func(*http.Response) { cancel() }, func(r *http.Response) { r.Body.Close() }} {
+		req, err := http.NewRequestWithContext(ctx, "GET", url+"/stalls", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.HTTP().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if _, err := io.ReadFull(response.Body, make([]byte, 50000)); err != nil {
+			t.Fatal(err)
+		}
+		wasCancelled := make(chan error)
+		go func() {
+			_, err := response.Body.Read(make([]byte, 1))
+			wasCancelled <- err
+		}()
+		time.AfterFunc(20*time.Millisecond, func() { end(response) })
+		if err := <-wasCancelled; !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrBodyReadAfterClose) {
+			t.Fatal(err)
+		}
+		ctx, cancel = context.WithCancel(context.Background())
 	}
 	cancel()
-	if _, err = io.ReadAll(response.Body); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
+}
+
+// Close ends what is under way; none of it is called safe.
+func TestCloseEndsCalls(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			url := serve(t, "--scenario", "testdata/scenario.json")
+			client, err := x402.New(x402.EVMKey(testKey), way)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reader, writer := io.Pipe()
+			defer writer.Close()
+			ended := make(chan error, 1)
+			go func() {
+				_, err := client.HTTP().Post(url+"/free-upload", "text/plain", reader)
+				ended <- err
+			}()
+			if _, err := writer.Write([]byte("begun")); err != nil {
+				t.Fatal(err)
+			}
+			response, err := client.HTTP().Get(url + "/held")
+			if err != nil {
+				t.Fatal(err)
+			}
+			client.Close()
+			var failure *x402.Error
+			if err := <-ended; !errors.As(err, &failure) || !errors.Is(err, x402.ErrClosed) {
+				t.Error(err)
+			}
+			if _, err := response.Body.Read(make([]byte, 1)); !errors.Is(err, x402.ErrClosed) {
+				t.Error(err)
+			}
+			response.Body.Close()
+			if alive := x402.LiveHandles(); alive != 0 {
+				t.Errorf("%d handles are left", alive)
+			}
+		})
+	}
+}
+
+func TestProgress(t *testing.T) {
+	url := serve(t, "--scenario", "testdata/scenario.json")
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			client := newClient(t, way)
+			var last x402.Progress
+			sent := int64(0)
+			ctx := x402.WithProgress(context.Background(), func(now x402.Progress) error {
+				last, sent = now, max(sent, now.Sent)
+				return nil
+			})
+			req, err := http.NewRequestWithContext(ctx, "POST", url+"/free-download", bytes.NewReader(make([]byte, 70_000)))
+			response, text := do(t, client, req, err)
+			if response.StatusCode != 200 || sent != 70_000 || last.SendTotal != 70_000 || last.Received != int64(len(text)) ||
+				last.ReceiveTotal != 1048576 {
+				t.Error(response.Status, sent, last)
+			}
+			enough := errors.New("that is enough")
+			ctx = x402.WithProgress(context.Background(), func(now x402.Progress) error {
+				if now.Received > 100_000 {
+					return enough
+				}
+				return nil
+			})
+			if req, err = http.NewRequestWithContext(ctx, "GET", url+"/free-download", nil); err != nil {
+				t.Fatal(err)
+			}
+			if response, err = client.HTTP().Do(req); err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			_, err = io.Copy(io.Discard, response.Body)
+			var failure *x402.Error
+			if !errors.As(err, &failure) || failure.Name != "X402_ERROR_CALLBACK" || !errors.Is(err, enough) {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -231,29 +286,6 @@ func TestRepeatPaysOnce(t *testing.T) {
 	if !strings.Contains(strings.ReplaceAll(state, " ", ""), `"payments_distinct":1,`) {
 		t.Fatal(state)
 	}
-}
-
-func TestManyAtOnce(t *testing.T) {
-	url := serve(t, "--scenario", "testdata/scenario.json")
-	client := newClient(t, x402.Budget("all", 0, "100.00 USD"))
-	var all sync.WaitGroup
-	for i := 0; i < 64; i++ {
-		all.Add(1)
-		go func(i int) {
-			defer all.Done()
-			response, err := client.HTTP().Get(fmt.Sprintf("%s/weather?%d", url, i))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer response.Body.Close()
-			text, err := io.ReadAll(response.Body)
-			if err != nil || string(text) != "sunny" {
-				t.Error(response.Status, string(text), err)
-			}
-		}(i)
-	}
-	all.Wait()
 }
 
 func TestBadOptionsSayWhy(t *testing.T) {

@@ -3,7 +3,10 @@ package x402
 // #include <x402.h>
 import "C"
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Money says where the money is after a call.
 type Money int32
@@ -32,9 +35,9 @@ type Error struct {
 	Message       string   // one sentence, never a secret
 	Money         Money    // where the money is
 	Retry         string   // "never", "same-bytes", "new-quote" or "safe"; see x402_error_retry
-	CallbackValue int32    // what a callback stopped the call with, else 0
+	CallbackValue int32    // what a callback stopped the call with (a Stop, if it was one), else 0
 	Payment       *Payment // what the call had begun to pay, or nil
-	Cause         error    // the context's error, or the request body's; or nil
+	Cause         error    // the context's error, or that of the body or progress function; or nil
 }
 
 func (e *Error) Error() string {
@@ -50,9 +53,41 @@ func (e *Error) Timeout() bool { return e.Status == C.X402_ERROR_TIMEOUT }
 // Temporary is there for net.Error; what may be tried again is in Retry.
 func (e *Error) Temporary() bool { return false }
 
-// takeError copies an error of the library and frees it.
+// Stop is an error to return from a body's Read, from GetBody or from a progress function: its number, if not 0, is then
+// the CallbackValue of the Error. Any other error stops the call just as well.
+type Stop int32
+
+func (s Stop) Error() string { return fmt.Sprintf("stopped with the value %d", int32(s)) }
+
+// stopped is what a Go callback that failed returns to the library; the Go error travels beside it.
+const stopped = -402
+
+func stopValue(err error) C.int32_t {
+	var stop Stop
+	if errors.As(err, &stop) && stop != 0 {
+		return C.int32_t(stop)
+	}
+	return stopped
+}
+
+// mistake is an error of the caller's that is found before the library is asked.
+func mistake(status C.x402_status, message string) *Error {
+	return &Error{Status: int32(status), Name: C.GoString(C.x402_status_name(status)), Message: message, Retry: "never"}
+}
+
+// takeError copies the error of a call that sends nothing, and frees it.
 func takeError(status C.x402_status, from *C.x402_error) *Error {
-	e := &Error{Status: int32(status), Name: C.GoString(C.x402_status_name(status)), Money: MoneyNone, Retry: "never"}
+	return copyError(status, from, MoneyNone, "never")
+}
+
+// takeOutcome is takeError for what may have signed and sent a payment. Where the library could not even make an error,
+// nobody knows whether it has.
+func takeOutcome(status C.x402_status, from *C.x402_error) *Error {
+	return copyError(status, from, MoneyUnknown, "same-bytes")
+}
+
+func copyError(status C.x402_status, from *C.x402_error, money Money, retry string) *Error {
+	e := &Error{Status: int32(status), Name: C.GoString(C.x402_status_name(status)), Money: money, Retry: retry}
 	if from == nil {
 		e.Message = e.Name
 		return e
@@ -64,32 +99,4 @@ func takeError(status C.x402_status, from *C.x402_error) *Error {
 	e.Payment = copyPayment(C.x402_error_payment(from))
 	C.x402_error_free(from)
 	return e
-}
-
-// Payment is one purchase: what was asked, signed and answered. A copy, valid as long as you like.
-type Payment struct {
-	Amount      string // atomic units, decimal; "" if no offer was chosen
-	Asset       string // as the offer names it: for a token, its contract's address
-	Network     string // CAIP-2, "eip155:8453"
-	Payee       string // an address of the network
-	Transaction string // that settled it, from the server's receipt; "" until there is one
-	Refusal     string // why nothing was paid; "" if it was
-	JSON        string // all of it, receipt included; never a signature
-	Money       Money
-}
-
-func copyPayment(p *C.x402_payment) *Payment {
-	if p == nil {
-		return nil
-	}
-	return &Payment{
-		Amount:      C.GoString(C.x402_payment_amount(p)),
-		Asset:       C.GoString(C.x402_payment_asset(p)),
-		Network:     C.GoString(C.x402_payment_network(p)),
-		Payee:       C.GoString(C.x402_payment_payee(p)),
-		Transaction: C.GoString(C.x402_payment_transaction(p)),
-		Refusal:     C.GoString(C.x402_payment_refusal(p)),
-		JSON:        C.GoString(C.x402_payment_json(p)),
-		Money:       Money(C.x402_payment_money(p)),
-	}
 }

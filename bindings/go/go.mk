@@ -18,4 +18,17 @@ run-test-go:
 	cd bindings/go && export GODEBUG=cgocheck=1 PKG_CONFIG_PATH="$(CURDIR)/$(BUILD)/go" \
 		CGO_LDFLAGS="-O2 -L$(GO_LIB_DIR)" LD_LIBRARY_PATH="$(GO_LIB_DIR)" \
 		X402_PAYING_SERVER="$(CURDIR)/target/debug/examples/paying_server" && \
-		$(GO) vet ./... && $(GO) test -race -count=1 ./...
+		$(GO) vet ./... && $(GO) test -race -count=1 ./... && $(GO) build -o "$(CURDIR)/$(BUILD)/go/cases" ./cases && \
+		cd examples/openai && if $(GO) list -m >/dev/null 2>&1; then \
+			$(GO) vet ./... && $(GO) test -race -count=1 ./... || exit 1; \
+		else echo "make test-go: OpenAI's SDK is skipped, because it needs a later Go: see $$PWD/go.mod" >&2; \
+			test -z "$(CI)"; fi
+	@# The archive, by the tag; without the race detector, so that memory is looked at.
+	cd bindings/go && export GODEBUG=cgocheck=1 CGO_CFLAGS="-O2 -I$(CURDIR)/include" CGO_LDFLAGS="-O2 -L$(GO_LIB_DIR)" \
+		X402_PAYING_SERVER="$(CURDIR)/target/debug/examples/paying_server" && \
+		$(GO) test -tags x402_static -count=1 -run 'Static|Pays|Soak' .
+	@# The cases that every language runs, on the callers' own threads and through the queue; cargo's runner judges.
+	X402_DRIVERS="go=env LD_LIBRARY_PATH='$(GO_LIB_DIR)' '$(CURDIR)/$(BUILD)/go/cases'; \
+		go-queued=env LD_LIBRARY_PATH='$(GO_LIB_DIR)' '$(CURDIR)/$(BUILD)/go/cases' --queued" \
+		$(CARGO) test --locked --quiet --test cases --test fetch_behaviour every_driver >$(BUILD)/go/cases.txt 2>&1 \
+		&& test $$(grep -c "ok. 1 passed" $(BUILD)/go/cases.txt) = 2 || { cat $(BUILD)/go/cases.txt; exit 1; }

@@ -12,14 +12,13 @@ static x402_status take(x402_queue *queue, x402_event *event)
 import "C"
 
 import (
-	"context"
 	"os"
 	"sync"
 	"syscall"
 )
 
-// queue waits for all operations of a client in one goroutine, on the library's descriptor in Go's own poller: calls
-// under way hold goroutines and no threads of Go.
+// queue waits for all operations that were given to it in one goroutine, on the library's descriptor in Go's own poller:
+// calls under way hold goroutines and no threads of Go.
 type queue struct {
 	queue   *C.x402_queue
 	file    *os.File
@@ -28,14 +27,13 @@ type queue struct {
 	mu      sync.Mutex
 	last    uint64
 	closed  bool
-	pending map[uint64]chan event
+	pending map[uint64]waiter
 }
 
-// event is what an operation came to.
-type event struct {
-	response *C.x402_response
-	n        int
-	err      error
+// waiter is who gets an event, and how to end what the operation may wait for.
+type waiter struct {
+	done  chan event
+	abort func()
 }
 
 func newQueue(client *C.x402_client) (*queue, error) {
@@ -56,7 +54,7 @@ func newQueue(client *C.x402_client) (*queue, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	q := &queue{queue: made, file: os.NewFile(fd, "x402 queue"), ended: make(chan struct{}),
-		room: make(chan struct{}, 1), pending: make(map[uint64]chan event)}
+		room: make(chan struct{}, 1), pending: make(map[uint64]waiter)}
 	conn, err := q.file.SyscallConn()
 	if err != nil {
 		q.file.Close()
@@ -79,13 +77,13 @@ func (q *queue) drain() {
 	for C.take(q.queue, &from) == C.X402_OK {
 		out := event{response: from.response, n: int(from.len)}
 		if from.status != C.X402_OK {
-			out.err = takeError(from.status, from.error)
+			out.err = takeOutcome(from.status, from.error)
 		}
 		q.mu.Lock()
 		to := q.pending[uint64(from.token)]
 		delete(q.pending, uint64(from.token))
 		q.mu.Unlock()
-		to <- out
+		to.done <- out
 	}
 	q.signal()
 }
@@ -98,42 +96,28 @@ func (q *queue) signal() {
 }
 
 // do submits an operation and waits for its event, which always comes: a context that ends cancels the operation, and
-// what it came to is told all the same. `abort` is called once then.
-func (q *queue) do(ctx context.Context, abort func(), submit func(C.uint64_t, **C.x402_error) C.x402_status) event {
+// what it came to is told all the same.
+func (q *queue) do(op *operation) event {
 	done := make(chan event, 1)
-	token, err := q.submit(ctx, done, submit)
+	token, err := q.submit(op, done)
 	if err != nil {
 		return event{err: err}
 	}
 	select {
 	case out := <-done:
 		return out
-	case <-ctx.Done():
+	case <-op.ctx.Done():
 	}
 	q.mu.Lock()
 	if !q.closed {
 		C.x402_queue_cancel(q.queue, C.uint64_t(token))
 	}
 	q.mu.Unlock()
-	abort()
-	out := <-done
-	if failure, is := out.err.(*Error); is {
-		failure.Cause = context.Cause(ctx)
-		if ctx.Err() != nil && failure.Cause != ctx.Err() {
-			failure.Cause = joined{ctx.Err(), failure.Cause}
-		}
-	}
-	return out
+	op.abort()
+	return <-done
 }
 
-// joined is the context's error with the cause it was given.
-type joined struct{ err, cause error }
-
-func (j joined) Error() string   { return j.cause.Error() }
-func (j joined) Unwrap() []error { return []error{j.err, j.cause} }
-
-func (q *queue) submit(ctx context.Context, done chan event,
-	submit func(C.uint64_t, **C.x402_error) C.x402_status) (uint64, error) {
+func (q *queue) submit(op *operation, done chan event) (uint64, error) {
 	for {
 		q.mu.Lock()
 		if q.closed {
@@ -142,9 +126,9 @@ func (q *queue) submit(ctx context.Context, done chan event,
 		}
 		q.last++
 		token := q.last
-		q.pending[token] = done
+		q.pending[token] = waiter{done, op.abort}
 		var e *C.x402_error
-		status := submit(C.uint64_t(token), &e)
+		status := op.submit(q.queue, C.uint64_t(token), &e)
 		if status != C.X402_OK {
 			delete(q.pending, token)
 		}
@@ -158,11 +142,10 @@ func (q *queue) submit(ctx context.Context, done chan event,
 		}
 		select { // full: nothing was sent, and a place comes free when events are taken
 		case <-q.room:
-			defer q.signal()
+			defer q.signal() // there may be room for the next as well
 		case <-q.ended:
 			return 0, ErrClosed
-		case <-ctx.Done():
-			failure.Cause = ctx.Err()
+		case <-op.ctx.Done():
 			return 0, failure
 		}
 	}
@@ -171,7 +154,15 @@ func (q *queue) submit(ctx context.Context, done chan event,
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
+	var aborts []func()
+	for token, to := range q.pending {
+		C.x402_queue_cancel(q.queue, C.uint64_t(token))
+		aborts = append(aborts, to.abort)
+	}
 	q.mu.Unlock()
+	for _, abort := range aborts { // else a callback that waits would hold up the end
+		abort()
+	}
 	q.file.Close()
 	<-q.ended
 	C.x402_queue_free(q.queue)
@@ -179,7 +170,7 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	for token, to := range q.pending {
 		delete(q.pending, token)
-		to <- event{err: &Error{Status: C.X402_ERROR_CANCELLED, Name: "X402_ERROR_CANCELLED", Money: MoneyUnknown,
+		to.done <- event{err: &Error{Status: C.X402_ERROR_CANCELLED, Name: "X402_ERROR_CANCELLED", Money: MoneyUnknown,
 			Message: "the client was closed during the call", Retry: "same-bytes", Cause: ErrClosed}}
 	}
 }

@@ -1,9 +1,11 @@
 // Command cases is the driver that runs tests/cases/NAME.json through the Go binding; the protocol is in
-// tests/cases/README.md. It reads one case, writes what every request came to, and judges nothing.
+// tests/cases/README.md. It reads one case, writes what every request came to, and judges nothing. With --queued every
+// call goes through the queue, as it does where many are under way.
 package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -12,7 +14,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"time"
 	"unicode/utf8"
 
 	x402 "github.com/libx402/libx402/bindings/go"
@@ -48,8 +52,9 @@ type reader struct {
 	Declare     json.RawMessage
 	Chunk       int
 	Rewind      bool
-	RewindFails bool `json:"rewind_fails"`
-	FailAt      *int `json:"fail_at"`
+	RewindFails bool  `json:"rewind_fails"`
+	FailAt      *int  `json:"fail_at"`
+	FailWith    int32 `json:"fail_with"`
 
 	data                []byte
 	at, pulled, rewinds int
@@ -62,7 +67,7 @@ func (r *reader) Read(to []byte) (int, error) {
 	}
 	if r.FailAt != nil {
 		if r.at >= *r.FailAt {
-			return 0, errors.New("the case's reader fails")
+			return 0, x402.Stop(r.FailWith)
 		}
 		want = min(want, *r.FailAt-r.at)
 	}
@@ -79,17 +84,19 @@ func (r *reader) again() (io.ReadCloser, error) {
 	r.rewinds++
 	r.at = 0
 	if r.RewindFails {
-		return nil, errors.New("the case's rewind fails")
+		return nil, x402.Stop(r.FailWith)
 	}
 	return io.NopCloser(r), nil
 }
 
 type request struct {
-	Method, URL string
-	Headers     [][2]string
-	Settings    map[string]string
-	Call        string
-	Body        *struct {
+	Method, URL    string
+	Headers        [][2]string
+	Settings       map[string]string
+	Call           string
+	StopProgressAt *int64 `json:"stop_progress_at"`
+	StopWith       int32  `json:"stop_with"`
+	Body           *struct {
 		Bytes  *content
 		File   *string
 		Reader *reader
@@ -98,9 +105,10 @@ type request struct {
 
 type scenario struct {
 	Client struct {
-		Keys     []string
-		Settings map[string]string
-		Policy   struct {
+		Keys       []string
+		SolanaKeys []string `json:"solana_keys"`
+		Settings   map[string]string
+		Policy     struct {
 			MaxPerPayment []string `json:"max_per_payment"`
 			Budget        [][3]any
 			Allow, Prefer [][2]string
@@ -114,12 +122,15 @@ func options(from scenario) (all []x402.Option) {
 	for _, key := range from.Client.Keys {
 		all = append(all, x402.EVMKey(key))
 	}
+	for _, key := range from.Client.SolanaKeys {
+		all = append(all, x402.SolanaKey(key))
+	}
 	policy := from.Client.Policy
 	for _, amount := range policy.MaxPerPayment {
 		all = append(all, x402.MaxPerPayment(amount))
 	}
 	for _, b := range policy.Budget {
-		all = append(all, x402.Budget(b[0].(string), uint64(b[1].(float64)), b[2].(string)))
+		all = append(all, x402.Budget(b[0].(string), time.Duration(b[1].(float64))*time.Second, b[2].(string)))
 	}
 	for _, rule := range policy.Allow {
 		all = append(all, x402.Allow(rule[0], rule[1]))
@@ -137,44 +148,64 @@ func options(from scenario) (all []x402.Option) {
 	return all
 }
 
-// build makes the request as a Go program would; the reader of its body, if any, is told.
+// build makes the request as a Go program would, but for http.NewRequest's own checks: mistakes are the library's to
+// find. The reader of its body, if any, is told.
 func build(from request) (*http.Request, *reader, error) {
 	pulled := &reader{}
-	if from.Method == "" {
-		from.Method = http.MethodGet
-	}
-	var body io.Reader
-	if from.Body != nil && from.Body.Bytes != nil {
-		body = bytes.NewReader(from.Body.Bytes.bytes())
-	}
-	req, err := http.NewRequest(from.Method, from.URL, body)
+	at, err := url.Parse(from.URL)
 	if err != nil {
 		return nil, pulled, err
 	}
-	if from.Body != nil && from.Body.Reader != nil {
-		pulled = from.Body.Reader
-		pulled.data = pulled.Content.bytes()
-		req.Body, req.ContentLength = io.NopCloser(pulled), int64(len(pulled.data))
-		if pulled.Declare != nil && json.Unmarshal(pulled.Declare, &req.ContentLength) == nil &&
-			string(pulled.Declare) == "null" {
-			req.ContentLength = -1
-		}
-		if pulled.Rewind {
-			req.GetBody = pulled.again
-		}
-	}
-	for _, header := range from.Headers {
-		req.Header.Add(header[0], header[1])
-	}
+	req := &http.Request{Method: from.Method, URL: at, Header: http.Header{}, Host: at.Host}
 	// A case's redirects are the library's to follow, which this transport leaves to http.Client unless it is told.
-	ctx := x402.WithSetting(req.Context(), "max_redirects", redirects)
-	if from.Body != nil && from.Body.File != nil {
-		ctx = x402.WithBodyFile(ctx, *from.Body.File)
+	ctx := x402.WithSetting(context.Background(), "max_redirects", redirects)
+	for _, header := range from.Headers {
+		if header[0] == "Content-Length" {
+			// Not a header of a Go request: RoundTrip leaves it out, so this one says it as the library sees it.
+			header[0] = "content-length"
+		}
+		req.Header[header[0]] = append(req.Header[header[0]], header[1])
 	}
 	for key, value := range from.Settings {
 		ctx = x402.WithSetting(ctx, key, value)
 	}
+	if from.StopProgressAt != nil {
+		ctx = x402.WithProgress(ctx, func(now x402.Progress) error {
+			if now.Sent >= *from.StopProgressAt {
+				return x402.Stop(from.StopWith)
+			}
+			return nil
+		})
+	}
+	switch body := from.Body; {
+	case body == nil:
+	case body.Bytes != nil:
+		data := body.Bytes.bytes()
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	case body.File != nil:
+		ctx = x402.WithBodyFile(ctx, *body.File)
+	case body.Reader != nil:
+		pulled = body.Reader
+		ctx = pulled.give(req, ctx)
+	}
 	return req.WithContext(ctx), pulled, nil
+}
+
+// give makes the reader a request's body.
+func (r *reader) give(req *http.Request, ctx context.Context) context.Context {
+	r.data = r.Content.bytes()
+	req.Body, req.ContentLength = io.NopCloser(r), int64(len(r.data))
+	if string(r.Declare) == "null" {
+		req.ContentLength = -1
+	} else if r.Declare != nil {
+		_ = json.Unmarshal(r.Declare, &req.ContentLength)
+	}
+	if r.Rewind {
+		req.GetBody = r.again
+		ctx = x402.WithStreamedBody(ctx)
+	}
+	return ctx
 }
 
 func paymentOf(p *x402.Payment) any {
@@ -261,7 +292,11 @@ func main() {
 	}
 	out := map[string]any{}
 	results := []any{}
-	client, err := x402.New(options(from)...)
+	all := options(from)
+	if len(os.Args) > 1 && os.Args[1] == "--queued" {
+		all = append(all, x402.OwnThreads(0))
+	}
+	client, err := x402.New(all...)
 	if err != nil {
 		out["setup_error"], _ = errorOf(err)
 	} else {

@@ -61,8 +61,8 @@
  *                            where that temporary file lies
  *  * purchase_key            1 to 128 printable ASCII characters; default empty
  *                            names what the request buys, once for ever at one origin: a repeat, also
- *                            after a crash with a ledger file, presents the same payment and never a
- *                            second
+ *                            after a crash with a ledger file, presents the same payment, and another is
+ *                            signed only where retry_policy says so
  *  * retry_policy            never, same-bytes, proven, or a number; default "proven"
  *                            what a repeat of a purchase may do while its payment's outcome is open:
  *                            nothing; present the same bytes; also sign anew once the old signature

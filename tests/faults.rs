@@ -49,7 +49,7 @@ use support::exchange::sha256;
 
 const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 /// Experiments of an ordinary run.
-const SAMPLE: usize = 400;
+const SAMPLE: usize = 1000;
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A server that serves one experiment after the other.

@@ -50,7 +50,7 @@ pub const SETTINGS: &[Setting] = &[
     row("replay_memory", "bytes", "8388608", true, "how much of a body that cannot rewind is kept in memory for its replay"),
     row("replay_disk", "bytes", "1073741824", true, "how much more of it is kept in an unnamed temporary file; none without a wallet, where only a redirect could ask for it again"),
     row("replay_dir", "path, empty: the system's", "", true, "where that temporary file lies"),
-    row("purchase_key", "1 to 128 printable ASCII characters", "", true, "names what the request buys, once for ever at one origin: a repeat, also after a crash with a ledger file, presents the same payment and never a second"),
+    row("purchase_key", "1 to 128 printable ASCII characters", "", true, "names what the request buys, once for ever at one origin: a repeat, also after a crash with a ledger file, presents the same payment, and another is signed only where retry_policy says so"),
     row("retry_policy", "never, same-bytes, proven, or a number", "proven", true, "what a repeat of a purchase may do while its payment's outcome is open: nothing; present the same bytes; also sign anew once the old signature provably cannot settle; or also after any 402, up to so many signatures"),
     row("prepay", "true or false", "false", true, "pay with the first request where this client paid the same method, origin and path in the last 10 minutes; if the server turns that down and proves so, the new terms may be paid too, and both count"),
     row("sign_in", "true or false", "false", true, "where a server offers sign-in-with-x, show it the wallet's address by a signature before paying, in case it was paid before; reused at that origin until it expires, over https or on this machine only"),

@@ -1481,7 +1481,8 @@ X402_API x402_status x402_queue_cancel(x402_queue *queue,
  *
  * A callback that does not return holds this up for at most 10 seconds, and is then left to itself; freed from a
  * callback of its own, the queue does not wait for that one. What was paid stays paid: the budgets know, and a request
- * with a purchase_key can be sent again. In a child after fork() the parent's queue is let go and nothing else.
+ * with a purchase_key can be sent again. In a child after fork() the parent's queue is let go, and the child's copies of
+ * its descriptors are closed, nothing else.
  */
 X402_API void x402_queue_free(x402_queue *queue);
 

@@ -554,8 +554,9 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
     headers
 }
 
-/// The headers and the payment; a request with a payment of the caller's own never comes here. A shared cache knows nothing of payment headers: it
-/// would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4, §5.2.1.5).
+/// The headers and the payment; a request with a payment of the caller's own never comes here. A shared cache knows
+/// nothing of payment headers: it would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4,
+/// §5.2.1.5).
 fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
     let mut paid = Vec::with_capacity(headers.len() + 2);
     paid.extend_from_slice(headers);

@@ -1117,6 +1117,9 @@ X402_API x402_status x402_request_new(const char *method,
 /**
  * Adds a header. The same name may be added several times.
  *
+ * A payment header of your own (PAYMENT-SIGNATURE, X-PAYMENT) goes out as it is, and then the library pays nothing for
+ * this request, not even after a 402: what you sent may settle yet, and a second payment would be on top of it.
+ *
  * X402_ERROR_HEADER if the name is not an HTTP token or the value holds CR, LF or another control character.
  */
 X402_API x402_status x402_request_header(x402_request *request,
@@ -1481,7 +1484,8 @@ X402_API x402_status x402_queue_cancel(x402_queue *queue,
  *
  * A callback that does not return holds this up for at most 10 seconds, and is then left to itself; freed from a
  * callback of its own, the queue does not wait for that one. What was paid stays paid: the budgets know, and a request
- * with a purchase_key can be sent again. In a child after fork() the parent's queue is let go and nothing else.
+ * with a purchase_key can be sent again. In a child after fork() the parent's queue is let go, and the child's copies of
+ * its descriptors are closed, nothing else.
  */
 X402_API void x402_queue_free(x402_queue *queue);
 

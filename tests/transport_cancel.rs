@@ -168,7 +168,7 @@ fn while_reading_the_body_on_another_thread() {
 }
 
 #[test]
-fn before_the_call_and_after_a_reset() {
+fn before_the_call_and_after_it() {
     let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let (transport, cancel, url) = (transport(), Cancel::new(), server.url("/"));
     cancel.cancel();
@@ -176,7 +176,7 @@ fn before_the_call_and_after_a_reset() {
     let result = transport.round_trip(Outgoing { cancel: cancel.clone(), ..request("GET", &url) });
     assert_cancelled("before", result);
     assert_eq!(server.connections(), 0);
-    cancel.reset();
+    let cancel = Cancel::new();
     let incoming = transport.round_trip(Outgoing { cancel: cancel.clone(), ..request("GET", &url) }).unwrap();
     assert_eq!(read_all(incoming), b"ok");
     // A call that is over is not touched, nor is the connection it has given back.

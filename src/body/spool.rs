@@ -5,9 +5,12 @@
 //! the latter is often memory, which the disk is here to spare.
 
 use crate::error::{Error, Status};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+
+const SYSTEM_DIRECTORIES: [&str; 2] = ["/var/tmp", "/tmp"];
 
 pub(super) struct Spool {
     file: File,
@@ -33,10 +36,10 @@ impl Spool {
 
     fn create_in_system_directory() -> Result<Spool, Error> {
         let mut reasons = Vec::new();
-        for directory in system_directories() {
-            match unnamed_file(&directory) {
+        for directory in SYSTEM_DIRECTORIES {
+            match unnamed_file(Path::new(directory)) {
                 Ok(file) => return Ok(Spool::over(file)),
-                Err(cause) => reasons.push(format!("{}: {cause}", directory.display())),
+                Err(cause) => reasons.push(format!("{directory}: {cause}")),
             }
         }
         let message = format!(
@@ -61,7 +64,7 @@ impl Spool {
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        positioned::write_all_at(&self.file, bytes, self.written)?;
+        self.file.write_all_at(bytes, self.written)?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -79,7 +82,7 @@ impl Spool {
         }
         loop {
             // Invariant: `wanted` is at most the buffer's length.
-            let failed = match positioned::read_at(&self.file, &mut buffer[..wanted], self.read) {
+            let failed = match self.file.read_at(&mut buffer[..wanted], self.read) {
                 Ok(count) if count > 0 => {
                     self.read += count as u64;
                     return Ok(count);
@@ -97,54 +100,6 @@ impl Spool {
 /// Readable by this user alone, should a way to its content be found.
 fn unnamed_file(directory: &Path) -> io::Result<File> {
     let file = tempfile::tempfile_in(directory)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    }
+    file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
-}
-
-#[cfg(unix)]
-fn system_directories() -> Vec<PathBuf> {
-    vec![PathBuf::from("/var/tmp"), PathBuf::from("/tmp")]
-}
-
-#[cfg(not(unix))]
-fn system_directories() -> Vec<PathBuf> {
-    vec![std::env::temp_dir()]
-}
-
-#[cfg(unix)]
-mod positioned {
-    use std::os::unix::fs::FileExt;
-
-    pub(super) fn write_all_at(file: &std::fs::File, bytes: &[u8], at: u64) -> std::io::Result<()> {
-        file.write_all_at(bytes, at)
-    }
-
-    pub(super) fn read_at(file: &std::fs::File, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
-        file.read_at(buffer, at)
-    }
-}
-
-#[cfg(windows)]
-mod positioned {
-    use std::os::windows::fs::FileExt;
-
-    pub(super) fn write_all_at(file: &std::fs::File, mut bytes: &[u8], mut at: u64) -> std::io::Result<()> {
-        while !bytes.is_empty() {
-            let count = file.seek_write(bytes, at)?;
-            if count == 0 {
-                return Err(std::io::ErrorKind::WriteZero.into());
-            }
-            at += count as u64;
-            bytes = bytes.get(count..).unwrap_or(&[]);
-        }
-        Ok(())
-    }
-
-    pub(super) fn read_at(file: &std::fs::File, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
-        file.seek_read(buffer, at)
-    }
 }

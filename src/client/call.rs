@@ -553,17 +553,17 @@ fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
     default("user-agent", &settings.user_agent);
     default("accept", "*/*");
     if settings.decompress {
-        default("accept-encoding", "gzip, deflate");
+        default("accept-encoding", decode::ACCEPT_ENCODING);
     }
     headers
 }
 
-/// The headers with the payment in place of any the caller set. A shared cache knows nothing of payment headers: it
-/// would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4, §5.2.1.5).
+/// The headers and the payment; a request with a payment of the caller's own never comes here. A shared cache knows
+/// nothing of payment headers: it would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4,
+/// §5.2.1.5).
 fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
-    let own = |name: &str| PAYMENT_HEADER_NAMES.iter().any(|payment_name| name.eq_ignore_ascii_case(payment_name));
     let mut paid = Vec::with_capacity(headers.len() + 2);
-    paid.extend(headers.iter().filter(|(name, _)| !own(name)).cloned());
+    paid.extend_from_slice(headers);
     if first_header(&paid, "cache-control").is_none() {
         paid.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
     }

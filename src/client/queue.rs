@@ -24,9 +24,11 @@ use crate::transport::Cancel;
 use pool::Shared;
 use std::ops::DerefMut;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use work::Work;
 
+pub use pool::Taking;
 pub use work::Done;
 
 /// Something that is the operation's until it drops it: then its owner may use it again.
@@ -35,11 +37,13 @@ pub type Lent<T> = Box<dyn DerefMut<Target = T> + Send>;
 /// Runs a body; a panic in it becomes its message. The queue's threads have no caller to unwind to.
 pub type Catch = fn(&mut dyn FnMut()) -> Result<(), String>;
 
-/// A completed operation: the caller's token and note, and what came of it.
-pub struct Event<N> {
+/// A completed operation: the caller's token and note, and what came of it. [`Queue::close`] waits until `taking` is
+/// dropped.
+pub struct Event<N: Send + 'static> {
     pub token: u64,
     pub note: N,
     pub done: Done,
+    pub taking: Taking<N>,
 }
 
 /// The most one read gives.
@@ -53,6 +57,8 @@ const CLOSE_WAIT_S: u64 = 10;
 pub struct Queue<N: Send + 'static> {
     /// Of the process that made it: another has none of its threads, and must touch neither its locks nor its sockets.
     process: u32,
+    /// In another process: its copies of the descriptors were handed to somebody who closes them.
+    let_go: AtomicBool,
     /// Always there, until it is dropped.
     shared: Option<Arc<Shared<N>>>,
 }
@@ -60,7 +66,8 @@ pub struct Queue<N: Send + 'static> {
 impl<N: Send + 'static> Queue<N> {
     pub fn new(client: &Client, catch: Catch) -> Result<Self, Error> {
         let shared = Shared::new(client.clone(), catch)?;
-        Ok(Queue { process: std::process::id(), shared: Some(Arc::new(shared)) })
+        let (process, let_go) = (std::process::id(), AtomicBool::new(false));
+        Ok(Queue { process, let_go, shared: Some(Arc::new(shared)) })
     }
 
     /// Sends `request`, as [`Client::send`] would.
@@ -145,7 +152,8 @@ impl<N: Send + 'static> Queue<N> {
     }
 
     /// Ends the queue: stops what is under way, waits for it (a bounded time), drops what was not taken. Once it
-    /// returns in time, no callback of the caller's runs for this queue any more. A second call is nothing.
+    /// returns in time, no callback of the caller's runs for this queue any more, and no event is in anyone's hands. A
+    /// second call is nothing.
     pub fn close(&self) {
         let Ok(shared) = self.shared() else { return };
         let mut books = shared.books();
@@ -161,9 +169,16 @@ impl<N: Send + 'static> Queue<N> {
         let own = usize::from(pool::is_thread_of(shared));
         let until = Instant::now().checked_add(Duration::from_secs(CLOSE_WAIT_S));
         let mut books = shared.books();
-        while books.threads > own && until.is_some_and(|until| Instant::now() < until) {
+        while (books.threads > own || books.takers > 0) && until.is_some_and(|until| Instant::now() < until) {
             books = pool::wait_on(&shared.ended, books, until);
         }
+    }
+
+    /// In a process that did not make the queue: its copies of the queue's descriptors, once, for the caller to close.
+    /// Nothing else of the queue is ever touched there.
+    pub fn let_go(&self) -> Option<[i32; 2]> {
+        let shared = self.shared.as_ref().filter(|_| self.process != std::process::id())?;
+        (!self.let_go.swap(true, Ordering::Relaxed)).then(|| shared.bell.fds())
     }
 
     /// Fails in a process that did not make the queue: there is no thread that would ever do anything.

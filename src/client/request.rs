@@ -7,7 +7,7 @@
 use super::settings::Settings;
 use crate::body::{Body, Source};
 use crate::error::{Error, Status, printable};
-use crate::transport::Cancel;
+use crate::transport::{Cancel, userinfo};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
@@ -51,17 +51,18 @@ impl Request {
         if method.eq_ignore_ascii_case("CONNECT") {
             return Err(Error::new(Status::Method, "CONNECT opens tunnels, which this client does for proxies itself"));
         }
-        let mut request = Request {
+        let mut url = parse_url_again(url)?;
+        // As curl does; and what goes into logs and ledgers later has no password in it.
+        let authorization = userinfo::take_authorization(&mut url)?;
+        Ok(Request {
             method: method.to_string(),
-            url: parse_url_again(url)?,
-            headers: Vec::new(),
+            url,
+            headers: authorization.map(|value| ("authorization".to_string(), value)).into_iter().collect(),
             body: Body::new(Source::Empty),
             settings: Vec::new(),
             progress: None,
             cancel: Cancel::new(),
-        };
-        request.take_userinfo()?;
-        Ok(request)
+        })
     }
 
     /// Adds a header. One name may be added several times.
@@ -105,21 +106,6 @@ impl Request {
     /// Stops this request from any thread, now or later; a cancelled request stays cancelled.
     pub fn cancel_handle(&self) -> Cancel {
         self.cancel.clone()
-    }
-
-    /// `user:password@` in a URL becomes basic authorization, as curl does, and leaves the URL.
-    fn take_userinfo(&mut self) -> Result<(), Error> {
-        if self.url.username().is_empty() && self.url.password().is_none() {
-            return Ok(());
-        }
-        let decode = |text: &str| percent_decode(text);
-        let user = decode(self.url.username());
-        let password = decode(self.url.password().unwrap_or(""));
-        let pair = [user.as_slice(), b":", password.as_slice()].concat();
-        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
-        self.headers.push(("authorization".into(), format!("Basic {encoded}").into_bytes()));
-        let cleared = self.url.set_username("").and_then(|()| self.url.set_password(None));
-        cleared.map_err(|()| Error::new(Status::Url, "the URL has a user name but no host"))
     }
 }
 
@@ -178,28 +164,6 @@ fn without_userinfo(text: &str) -> String {
         Some(at) => printable(&format!("{scheme}://{}", &rest[at + 1..])),
         None => printable(text),
     }
-}
-
-fn percent_decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let value =
-            escaped.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match value {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 /// RFC 9110 §5.6.2.

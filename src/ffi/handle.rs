@@ -110,7 +110,7 @@ thread_local! {
 
 /// From now on, fork() waits for a moment in which no thread is inside of the table: a child gets it whole and unlocked.
 /// Without that, one in which a thread of the parent's was would wait for ever for a thread that it does not have.
-pub fn keep_whole_over_fork() {
+fn keep_whole_over_fork() {
     extern "C" fn hold() {
         HELD.with_borrow_mut(|held| held.extend((0..SHARDS).map(lock)));
     }
@@ -130,6 +130,8 @@ fn place<N: Noun>(object: Arc<N>, owned: bool) -> Result<*mut N::C, Error> {
     if FULL_FOR_A_TEST.get() {
         return Err(Error::new(Status::System, "full, for a test"));
     }
+    // Before the first handle nobody is inside of the table, and from here on a fork() may meet any thread there.
+    keep_whole_over_fork();
     let number = NEXT_SHARD.fetch_add(1, Ordering::Relaxed) % SHARDS;
     let mut shard = lock(number);
     let position = match shard.free.pop() {

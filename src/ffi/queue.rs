@@ -105,8 +105,6 @@ pub unsafe extern "C" fn x402_queue_new(
         // SAFETY: pointers are as the header's contract asks.
         let out = unsafe { Output::new("out", out, std::ptr::null_mut()) }?;
         let client = handle::get::<ClientObject>(client)?;
-        // Its threads use the table whenever they call back, so from here on a fork() may meet one inside of it.
-        handle::keep_whole_over_fork();
         out.set(handle::insert(QueueObject(Queue::new(client.client(), guard::quietly)?))?);
         Ok(())
     })
@@ -237,7 +235,8 @@ pub unsafe extern "C" fn x402_queue_cancel(queue: *mut x402_queue, token: u64) -
 ///
 /// A callback that does not return holds this up for at most 10 seconds, and is then left to itself; freed from a
 /// callback of its own, the queue does not wait for that one. What was paid stays paid: the budgets know, and a request
-/// with a purchase_key can be sent again. In a child after fork() the parent's queue is let go and nothing else.
+/// with a purchase_key can be sent again. In a child after fork() the parent's queue is let go, and the child's copies of
+/// its descriptors are closed, nothing else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_queue_free(queue: *mut x402_queue) {
     guard::get((), || {
@@ -245,6 +244,11 @@ pub unsafe extern "C" fn x402_queue_free(queue: *mut x402_queue) {
         handle::remove::<QueueObject>(queue);
         // Not left to the object's end, which another thread's wait would put off.
         object.0.close();
+        for fd in object.0.let_go().into_iter().flatten() {
+            // SAFETY: this process's copies of descriptors that it has from its parent; the queue's own owner of them is
+            // never dropped here, and they are given out once.
+            unsafe { libc::close(fd) };
+        }
         None
     });
 }
@@ -271,10 +275,12 @@ impl Place {
     }
 
     fn set(self, event: Option<Event<Option<Destination>>>) -> Result<(), Fault> {
-        let Some(Event { token, note, done }) = event else { return Err(Error::new(Status::Again, "").into()) };
+        let Some(Event { token, note, done, taking }) = event else { return Err(Error::new(Status::Again, "").into()) };
         // SAFETY: as in `new`.
         let size = unsafe { (&raw const (*self.0).struct_size).read_unaligned() };
         self.write(size, token, outcome(done, note));
+        // Until here x402_queue_free waits: the caller's buffer was written to.
+        drop(taking);
         Ok(())
     }
 

@@ -94,6 +94,9 @@ pub unsafe extern "C" fn x402_request_new(
 
 /// Adds a header. The same name may be added several times.
 ///
+/// A payment header of your own (PAYMENT-SIGNATURE, X-PAYMENT) goes out as it is, and then the library pays nothing for
+/// this request, not even after a 402: what you sent may settle yet, and a second payment would be on top of it.
+///
 /// X402_ERROR_HEADER if the name is not an HTTP token or the value holds CR, LF or another control character.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_request_header(

@@ -45,7 +45,7 @@ impl Cancel {
         Cancel { own: Arc::default(), above: Some(self.own.clone()) }
     }
 
-    /// Stops every call that uses this handle or a child of it, now and until [`Cancel::reset`].
+    /// Stops every call that uses this handle or a child of it, now and later.
     pub fn cancel(&self) {
         self.own.cancelled.store(true, Ordering::SeqCst);
         for (_, target) in &self.own.watched().entries {
@@ -55,11 +55,6 @@ impl Cancel {
 
     pub fn is_cancelled(&self) -> bool {
         self.states().any(|state| state.cancelled.load(Ordering::SeqCst))
-    }
-
-    /// Makes the handle fit for another call. Calls that were stopped stay stopped.
-    pub fn reset(&self) {
-        self.own.cancelled.store(false, Ordering::SeqCst);
     }
 
     /// [`Status::Cancelled`] when the handle was used; `doing` says what was going on.

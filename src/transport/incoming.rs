@@ -38,16 +38,6 @@ impl IncomingBody {
     pub(super) fn new(body: ureq::Body, attempt: Arc<Attempt>, expected: Option<u64>) -> Self {
         IncomingBody { reader: Some(body.into_reader()), attempt, expected, received: 0, failure: None }
     }
-
-    /// The announced length in bytes, if there is one.
-    pub fn expected(&self) -> Option<u64> {
-        self.expected
-    }
-
-    /// Bytes read so far.
-    pub fn received(&self) -> u64 {
-        self.received
-    }
 }
 
 impl Read for IncomingBody {

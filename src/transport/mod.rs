@@ -30,6 +30,7 @@ mod stream;
 mod target;
 pub mod thread;
 pub mod tls;
+pub mod userinfo;
 mod wait;
 
 pub use attempt::Report;

@@ -7,8 +7,6 @@
 use super::outgoing::OutgoingBody;
 use super::target::Target;
 use crate::error::{Error, Status, printable};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
@@ -55,10 +53,10 @@ pub(super) fn head(
             append(&mut map, name, value)?;
         }
     }
-    if let Some((user, password)) = &target.credentials
+    if let Some(value) = &target.authorization
         && !map.contains_key(AUTHORIZATION)
     {
-        let value = basic(user, password)?;
+        let value = secret(value)?;
         bytes_max += AUTHORIZATION.as_str().len() + value.len() + 4;
         append(&mut map, AUTHORIZATION, value)?;
     }
@@ -128,10 +126,8 @@ fn announced_length(method: &Method, body: &OutgoingBody<'_>) -> Option<u64> {
     }
 }
 
-fn basic(user: &[u8], password: &[u8]) -> Result<HeaderValue, Error> {
-    let pair = [user, b":", password].concat();
-    let text = format!("Basic {}", STANDARD.encode(pair));
-    let mut value = HeaderValue::try_from(text).map_err(|cause| {
+fn secret(value: &[u8]) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_bytes(value).map_err(|cause| {
         Error::new(Status::Url, "the URL's user name and password cannot be sent").with_cause(cause)
     })?;
     value.set_sensitive(true);

@@ -6,8 +6,10 @@
 
 use super::pool::{Endpoint, Route};
 use super::proxy::ProxyChoice;
+use super::userinfo::{self, percent_decoded};
 use crate::error::{Error, Status, printable};
 use http::Uri;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -19,8 +21,8 @@ pub(super) struct Target {
     pub(super) endpoint: Endpoint,
     /// Absolute, without user information and fragment.
     pub(super) uri: Uri,
-    /// User name and password of the URL, decoded.
-    pub(super) credentials: Option<(Vec<u8>, Vec<u8>)>,
+    /// The value of an `Authorization` header, from the URL's user name and password.
+    pub(super) authorization: Option<Vec<u8>>,
 }
 
 /// `unix_socket` sends every request there, whatever host its URL names.
@@ -45,16 +47,14 @@ fn web_target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>) -> R
         (None, None) => Route::Direct,
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_string();
-    let credentials = credentials(url);
-    let uri = if credentials.is_some() || !url.username().is_empty() {
-        let mut bare = url.clone();
-        // Cannot fail for a URL with a host; if it did, the credentials would be refused as part of the URI.
-        let _ = bare.set_username("").and_then(|()| bare.set_password(None));
-        uri(bare.as_str())?
+    let mut bare = Cow::Borrowed(url);
+    let authorization = if url.username().is_empty() && url.password().is_none() {
+        None
     } else {
-        uri(url.as_str())?
+        userinfo::take_authorization(bare.to_mut())?
     };
-    Ok(Target { endpoint: Endpoint { is_https: url.scheme() == "https", host, port, route }, uri, credentials })
+    let uri = uri(bare.as_str())?;
+    Ok(Target { endpoint: Endpoint { is_https: url.scheme() == "https", host, port, route }, uri, authorization })
 }
 
 fn unix_target(url: &Url) -> Result<Target, Error> {
@@ -68,14 +68,7 @@ fn unix_target(url: &Url) -> Result<Target, Error> {
     let uri = uri(&format!("http://{UNIX_HOST}/{path}{query}"))?;
     let route = Route::UnixSocket(socket);
     let endpoint = Endpoint { is_https: false, host: UNIX_HOST.to_string(), port: 80, route };
-    Ok(Target { endpoint, uri, credentials: None })
-}
-
-fn credentials(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    Some((percent_decoded(url.username()), percent_decoded(url.password().unwrap_or_default())))
+    Ok(Target { endpoint, uri, authorization: None })
 }
 
 fn uri(text: &str) -> Result<Uri, Error> {
@@ -84,27 +77,6 @@ fn uri(text: &str) -> Result<Uri, Error> {
         let message = format!("the URL cannot be sent in a request ({cause}): percent-encode its special characters");
         Error::new(Status::Url, message).with_cause(cause)
     })
-}
-
-/// RFC 3986 §2.1; a `%` without two hex digits stands for itself.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match (byte, digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(*byte));
-                at += 3;
-            }
-            _ => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -119,7 +91,7 @@ mod tests {
     fn web_urls() {
         let found = target_of("https://u%40x:p%3a@[::1]:8443/a?b=c#d").unwrap();
         assert_eq!(found.uri, "https://[::1]:8443/a?b=c");
-        assert_eq!(found.credentials, Some((b"u@x".to_vec(), b"p:".to_vec())));
+        assert_eq!(found.authorization.as_deref(), Some(&b"Basic dUB4OnA6"[..]));
         let expected = Endpoint { is_https: true, host: "::1".to_string(), port: 8443, route: Route::Direct };
         assert_eq!(found.endpoint, expected);
         assert_eq!(target_of("http://example.org").unwrap().endpoint.port, 80);

@@ -480,8 +480,6 @@ static void loops_that_read_or_shut_the_descriptor(const server *server)
     x402_client_free(client);
 }
 
-/* ---- a child process ---- */
-
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/queue.json", 0);

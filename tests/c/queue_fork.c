@@ -1,14 +1,49 @@
-/* queue_fork.c: a queue on both sides of a fork: the parent's goes on, the child's refuses and never waits. */
+/* queue_fork.c: a queue on both sides of a fork and an exec: the parent's goes on, the child's refuses and never waits. */
 #define _DEFAULT_SOURCE
 #include "queue_loop.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int in_the_child(x402_queue *queue, x402_request *request, x402_response *response)
+/* ---- descriptors ---- */
+
+/* The descriptors that are open now, as bits. */
+#define FDS_MAX 1024
+
+static void open_fds(unsigned char *open_now)
 {
+    for (int fd = 0; fd < FDS_MAX; fd++)
+        open_now[fd] = fcntl(fd, F_GETFD) != -1;
+}
+
+/* A program that the caller starts gets none of them. */
+static void descriptors_end_at_exec(void)
+{
+    unsigned char before[FDS_MAX], after[FDS_MAX];
+    x402_client *client = client_with(NULL, NULL, NULL);
+    x402_queue *queue;
+    int made = 0;
+    open_fds(before);
+    queue = queue_of(client);
+    CHECK(x402_queue_fd(queue) >= 0, "a descriptor");
+    open_fds(after);
+    for (int fd = 0; fd < FDS_MAX; fd++)
+        if (after[fd] && !before[fd] && ++made)
+            CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC, "descriptor %d survives exec", fd);
+    CHECK(made == 2, "%d descriptors", made);
+    x402_queue_free(queue);
+    open_fds(after);
+    CHECK(memcmp(before, after, sizeof after) == 0, "all closed");
+    x402_client_free(client);
+}
+
+static int in_the_child(x402_queue *queue, x402_request *request, x402_response *response, int fd)
+{
+    unsigned char before[FDS_MAX], after[FDS_MAX];
+    int closed = 0;
     x402_event event = X402_EVENT_INIT;
     x402_error *error = NULL;
     uint8_t byte;
@@ -19,7 +54,13 @@ static int in_the_child(x402_queue *queue, x402_request *request, x402_response 
     CHECK(x402_queue_wait(queue, X402_WAIT_FOREVER, &event) == X402_ERROR_FORKED, "wait");
     CHECK(x402_queue_cancel(queue, 1) == X402_ERROR_FORKED, "cancel");
     CHECK(x402_queue_fd(queue) == -1, "fd");
+    open_fds(before);
     x402_queue_free(queue);
+    x402_queue_free(queue);
+    open_fds(after);
+    for (int at = 0; at < FDS_MAX; at++)
+        closed += before[at] && !after[at];
+    CHECK(closed == 2 && !after[fd], "%d copies of the queue's descriptors were closed", closed);
     return checks_failed == 0;
 }
 
@@ -31,7 +72,7 @@ static void forked(const server *server)
     x402_request *request = request_to(server, "GET", "/free");
     x402_response *response;
     x402_event event;
-    int told[2];
+    int told[2], fd = x402_queue_fd(queue);
     char well = 0;
     pid_t child;
     NEED(x402_client_get(client, server_path(server, "/free"), &response, &error));
@@ -41,7 +82,7 @@ static void forked(const server *server)
     child = fork();
     if (child == 0) {
         alarm(60); /* a child that hangs fails */
-        well = (char)in_the_child(queue, request, response);
+        well = (char)in_the_child(queue, request, response, fd);
         if (write(told[1], &well, 1) != 1)
             _exit(1);
         kill(getpid(), SIGKILL); /* what the parent's threads held is lost here, and no leak */
@@ -126,6 +167,7 @@ static void forked_while_handles_are_made(const server *server)
 int main(int argc, char **argv)
 {
     server server = server_start(argc > 1 ? argv[1] : "tests/c/scenarios/queue.json", 0);
+    descriptors_end_at_exec();
     forked(&server);
     if (!INSTRUMENTED)
         forked_while_handles_are_made(&server);

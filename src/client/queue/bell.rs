@@ -32,6 +32,10 @@ impl Bell {
         self.heard.as_raw_fd()
     }
 
+    pub fn fds(&self) -> [i32; 2] {
+        [self.heard.as_raw_fd(), self.rung.as_raw_fd()]
+    }
+
     pub fn ring(&self) {
         // It can only fail if the caller shut the descriptor down, against the contract: then nobody listens.
         let _ = (&self.rung).write(&[1]);

@@ -34,6 +34,8 @@ pub(super) struct Books<N> {
     pub idle: Vec<Arc<Condvar>>,
     /// Started, or about to be.
     pub threads: usize,
+    /// Threads of the caller's that are busy with an event they took.
+    pub takers: usize,
     pub closed: bool,
     /// Until somebody polls, nobody needs to be told by descriptor.
     pub fd_asked_for: bool,
@@ -63,6 +65,7 @@ impl<N> Books<N> {
             completed: VecDeque::new(),
             idle: Vec::new(),
             threads: 0,
+            takers: 0,
             closed: false,
             fd_asked_for: false,
             rung: false,

@@ -24,7 +24,7 @@ pub(super) struct Shared<N> {
     books: Mutex<Books<N>>,
     /// Something completed, or the queue was closed.
     pub completed: Condvar,
-    /// A thread ended.
+    /// A thread ended, or an event was let go.
     pub ended: Condvar,
     pub bell: Bell,
 }
@@ -54,13 +54,14 @@ impl<N: Send + 'static> Shared<N> {
         self.threads_max() + self.client.0.settings.queue_backlog
     }
 
-    pub fn take_event(&self, books: &mut Books<N>) -> Option<Event<N>> {
+    pub fn take_event(self: &Arc<Self>, books: &mut Books<N>) -> Option<Event<N>> {
         let (token, note, done) = books.take()?;
         if books.rung && !books.has_completed() {
             books.rung = false;
             self.bell.silence();
         }
-        Some(Event { token, note, done })
+        books.takers += 1;
+        Some(Event { token, note, done, taking: Taking(self.clone()) })
     }
 
     pub fn ring_if_needed(&self, books: &mut Books<N>) {
@@ -104,6 +105,19 @@ impl<N: Send + 'static> Shared<N> {
         }
         books.threads -= 1;
         self.ended.notify_all();
+    }
+}
+
+/// A thread that has taken an event and is not done with it: what the event's note leads to may still be written to.
+pub struct Taking<N: Send + 'static>(Arc<Shared<N>>);
+
+impl<N: Send + 'static> Drop for Taking<N> {
+    fn drop(&mut self) {
+        let mut books = self.0.books();
+        books.takers -= 1;
+        if books.closed {
+            self.0.ended.notify_all();
+        }
     }
 }
 

@@ -279,3 +279,31 @@ fn a_closed_queue_has_no_thread_left_and_refuses() {
     assert_eq!(queue.send(get(&server.url), 9, 0).err().map(|error| error.status), Some(Status::Handle));
     queue.close();
 }
+
+/// Whoever took an event may still write to what its note names, which its owner frees once the queue is closed.
+#[test]
+fn closing_waits_for_those_who_took_an_event() {
+    const LOOKS: usize = 1000;
+    let url = open_server();
+    let queue = queue(&[]);
+    queue.send(get(&url), 1, 0).unwrap();
+    let event = wait(&queue);
+    let written = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| {
+            queue.close();
+            written.load(Ordering::SeqCst)
+        });
+        while !queue.shared().unwrap().books().closed {
+            thread::yield_now();
+        }
+        for _ in 0..LOOKS {
+            assert!(!closing.is_finished(), "closed under the hands of who took the event");
+            thread::yield_now();
+        }
+        written.store(true, Ordering::SeqCst);
+        drop(event);
+        assert!(closing.join().unwrap());
+    });
+    assert_eq!(queue.shared().unwrap().books().takers, 0);
+}

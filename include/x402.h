@@ -806,11 +806,16 @@ X402_API x402_status x402_policy_budget(x402_policy *policy,
  *                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set;
  *                 or "receipt" with the pattern "upto": a receipt of the
  *                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
- *                 signed maximum counts, because a receipt is the server's claim
+ *                 signed maximum counts, because a receipt is the server's claim;
+ *                 or "deposit" with an amount in place of a pattern ("5.00 USD"): the most that one signature may deposit
+ *                 in a payment channel, without which offers of batch-settlement are refused. Budgets count a deposit in
+ *                 full when it is signed, and the payments out of it not again; max_per_payment is held against the
+ *                 price. A second one in the same units replaces the first
  * @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
  *                 ("*.example.com": every name below it)
  *
- * X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
+ * X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern, X402_ERROR_AMOUNT for a malformed
+ * amount of a deposit.
  */
 X402_API x402_status x402_policy_allow(x402_policy *policy,
                                        const char *what,
@@ -861,7 +866,9 @@ X402_API x402_status x402_ledger_open(const char *path,
 
 /**
  * What counts by now, as a JSON list: scope ("all", "host", "payee"), key, unit (the asset), amount in atomic units,
- * and usd where the asset is a known dollar asset.
+ * and usd where the asset is a known dollar asset. After them the payment channels: scope "channel", the channel's id as
+ * key, what is deposited as amount, charged (as last acknowledged), signed_max (the most that its vouchers let the payee
+ * have), payer and payee.
  *
  * @param json  set to the list; free it with x402_string_free
  */
@@ -870,7 +877,8 @@ X402_API x402_status x402_ledger_totals_json(const x402_ledger *ledger,
                                              x402_error **error);
 
 /**
- * Entries as a JSON list, oldest first. In memory, only those that can be presented again or abandoned. Nothing in it
+ * Entries as a JSON list, oldest first. In memory, only those that can be presented again or abandoned. One that is paid
+ * by a payment channel names it (channel) and what it deposits (deposit), which is what counts of it. Nothing in the list
  * helps anyone to pay.
  *
  * @param after_id  the last id of the page before; 0 for the first page

@@ -1,4 +1,4 @@
-//! What the test server takes for a payment through Permit2, tested with payments that another implementation made.
+//! What the test server takes for a payment through Permit2 or by a channel, tested with payments that another implementation made.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -103,4 +103,56 @@ fn a_permit_made_by_other_means_holds_and_any_changed_field_voids_it() {
 fn a_token_that_is_not_approved_is_asked_to_be() {
     let challenge = challenge("exact", true);
     assert_eq!(outcome(&payment(&challenge), &challenge), Err("permit2_allowance_required".to_string()));
+}
+
+/// What the official SDK made for channels, and the offers it was made for.
+fn recorded() -> Vec<Value> {
+    let path = format!("{}/tests/vectors/batch-settlement-evm.json", env!("CARGO_MANIFEST_DIR"));
+    let all: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    all["vectors"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_voucher_and_a_deposit_made_by_other_means_hold_and_any_changed_field_voids_them() {
+    let all = recorded();
+    assert_eq!(all.len(), 4);
+    for vector in all {
+        let asked = &vector["paymentRequired"];
+        let terms = json!({"offers_raw": asked["accepts"], "resource": asked["resource"]});
+        let challenge = Challenge::new(&serde_json::from_value(terms).unwrap(), "http://127.0.0.1/paid", None);
+        let good = &vector["paymentPayload"];
+        let payer = vector["payer"].as_str().unwrap().to_lowercase();
+        assert_eq!(outcome(good, &challenge), Ok(payer), "{}", vector["id"]);
+        let by_permit2 = vector["id"] == "batch-deposit-permit2";
+        let (way, deposit_reason) = match by_permit2 {
+            true => ("permit2Authorization", "permit2_amount_mismatch"),
+            false => ("erc3009Authorization", "receive_authorization_signature"),
+        };
+        let authorization = format!("deposit/authorization/{way}/signature");
+        for (field, value, expected) in [
+            ("channelConfig/receiver", json!(FACILITATOR), "receiver_mismatch"),
+            ("channelConfig/receiverAuthorizer", json!(PAYER), "receiver_authorizer_mismatch"),
+            ("channelConfig/token", json!(FACILITATOR), "token_mismatch"),
+            ("channelConfig/payerAuthorizer", json!(PAYER), "channel_id_mismatch"),
+            ("channelConfig/withdrawDelay", json!(901), "withdraw_delay_mismatch"),
+            ("channelConfig/withdrawDelay", json!(899), "withdraw_delay_out_of_range"),
+            ("channelConfig/salt", json!(format!("0x{:064}", 1)), "channel_id_mismatch"),
+            ("voucher/maxClaimableAmount", json!("1"), "voucher_signature"),
+            ("deposit/amount", json!("7"), deposit_reason),
+            (
+                &authorization,
+                good["payload"]["voucher"]["signature"].clone(),
+                match by_permit2 {
+                    true => "permit2_invalid_signature",
+                    false => "receive_authorization_signature",
+                },
+            ),
+            ("type", json!("voucher"), "payload_type"),
+        ] {
+            let mut changed = good.clone();
+            *changed.pointer_mut(&format!("/payload/{field}")).unwrap() = value;
+            let expected = format!("invalid_batch_settlement_evm_{expected}");
+            assert_eq!(outcome(&changed, &challenge), Err(expected), "{} {field}", vector["id"]);
+        }
+    }
 }

@@ -157,7 +157,7 @@ impl Call<'_> {
         if !is_first || !self.may_sign_anew(&former) {
             return Ok(held.into_response(former));
         }
-        if former.is_corrected() {
+        if former.correction().is_some() {
             return match channel_terms {
                 Some(terms) => self.pay_corrected(held, former, terms),
                 None => Ok(held.into_response(former)),
@@ -192,7 +192,7 @@ impl Call<'_> {
     }
 
     fn present_second(&mut self, authorized: Authorized, former: &Payment) -> Result<Response, Failure> {
-        if !former.is_corrected() && former.same_price(authorized.payment()) {
+        if former.correction().is_none() && former.same_price(authorized.payment()) {
             let now_s = self.inner.world.clock.unix_s();
             let until_s = now_s.saturating_add(TURNED_DOWN_S);
             for key in keys(&self.method, &self.url) {

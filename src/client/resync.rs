@@ -10,6 +10,7 @@ use super::held::{Answer, Held};
 use super::response::Response;
 use super::{Failure, Inner};
 use crate::body::Replay;
+use crate::money::Correction;
 use crate::payer::{Authorized, Claim, Declined, Payment};
 use crate::protocol::Challenge;
 
@@ -55,7 +56,7 @@ impl Call<'_> {
     ) -> Result<Response, Failure> {
         let is_first = authorized.is_first();
         let (held, former) = self.held_after_payment(answer, authorized)?;
-        if !is_first || !former.is_corrected() {
+        if !is_first || former.correction().is_none() {
             return Ok(held.into_response(former));
         }
         self.pay_corrected(held, former, terms)
@@ -65,6 +66,10 @@ impl Call<'_> {
         let is_stuck = self.has_body && matches!(self.request.body.can_replay(), Replay::No(_));
         if is_stuck || !self.may_sign_anew(&former) {
             return Ok(held.into_response(former));
+        }
+        // A word without proof is no reason to ask the rules again, nor the caller, unless a node can speak to it.
+        if former.correction() == Some(Correction::Doubt) && self.settings.evm_rpc.is_empty() {
+            return Ok(held.into_response(former.and_declined(&Declined::unproven())));
         }
         self.inner.log(2, || "the server corrects what is known of the payment channel".into());
         self.turned_down = Some(former.clone());

@@ -62,7 +62,9 @@ pub unsafe extern "C" fn x402_ledger_open(
 }
 
 /// What counts by now, as a JSON list: scope ("all", "host", "payee"), key, unit (the asset), amount in atomic units,
-/// and usd where the asset is a known dollar asset.
+/// and usd where the asset is a known dollar asset. After them the payment channels: scope "channel", the channel's id as
+/// key, what is deposited as amount, charged (as last acknowledged), signed_max (the most that its vouchers let the payee
+/// have), payer and payee.
 ///
 /// @param json  set to the list; free it with x402_string_free
 #[unsafe(no_mangle)]
@@ -79,7 +81,8 @@ pub unsafe extern "C" fn x402_ledger_totals_json(
     })
 }
 
-/// Entries as a JSON list, oldest first. In memory, only those that can be presented again or abandoned. Nothing in it
+/// Entries as a JSON list, oldest first. In memory, only those that can be presented again or abandoned. One that is paid
+/// by a payment channel names it (channel) and what it deposits (deposit), which is what counts of it. Nothing in the list
 /// helps anyone to pay.
 ///
 /// @param after_id  the last id of the page before; 0 for the first page

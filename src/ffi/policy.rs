@@ -115,11 +115,16 @@ pub unsafe extern "C" fn x402_policy_budget(
 ///                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set;
 ///                 or "receipt" with the pattern "upto": a receipt of the
 ///                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
-///                 signed maximum counts, because a receipt is the server's claim
+///                 signed maximum counts, because a receipt is the server's claim;
+///                 or "deposit" with an amount in place of a pattern ("5.00 USD"): the most that one signature may deposit
+///                 in a payment channel, without which offers of batch-settlement are refused. Budgets count a deposit in
+///                 full when it is signed, and the payments out of it not again; max_per_payment is held against the
+///                 price. A second one in the same units replaces the first
 /// @param pattern  the name itself, "*", a beginning and "*" ("eip155:*"), or for hosts "*." and a domain
 ///                 ("*.example.com": every name below it)
 ///
-/// X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern.
+/// X402_ERROR_ARGUMENT for another "what", X402_ERROR_PATTERN for a malformed pattern, X402_ERROR_AMOUNT for a malformed
+/// amount of a deposit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn x402_policy_allow(
     policy: *mut x402_policy,

@@ -88,12 +88,14 @@ impl Channel {
 }
 
 impl State {
-    /// What is known once a node was asked. What a node says was claimed is not believed above what was signed.
+    /// What is known once a node was asked. What it says was claimed is not believed above what was signed, but where
+    /// nothing was acknowledged yet, so that vouchers may be about of which this ledger knows nothing.
     fn with(known: Option<State>, on_chain: Option<OnChain>) -> State {
         match (known, on_chain) {
             (Some(known), Some(OnChain { balance, claimed, .. })) if known.doubted => {
-                let charged = if claimed <= known.signed_max { claimed } else { known.charged };
-                State { balance, charged, doubted: false, ..known }
+                let is_new = known.balance.is_zero() && known.charged.is_zero();
+                let charged = if is_new || claimed <= known.signed_max { claimed } else { known.charged };
+                State { balance, charged, signed_max: known.signed_max.max(charged), doubted: false, ..known }
             }
             (Some(known), _) => known,
             (None, Some(OnChain { balance, claimed, .. })) => {
@@ -279,6 +281,8 @@ mod tests {
         assert_eq!(charged(&told(300), Some(state(500, 400, 400))), amount(400));
         let doubted = State { doubted: true, ..state(500, 400, 400) };
         assert_eq!(charged(&told(300), Some(doubted)), amount(300));
+        let new = State { doubted: true, ..state(0, 0, 100) };
+        assert_eq!(charged(&told(300), Some(new)), amount(300));
         let (draw, after) = drawn(&told(401), Some(doubted), 1000).unwrap();
         assert_eq!((draw.charged, after.balance, after.doubted), (amount(400), amount(900), false));
     }

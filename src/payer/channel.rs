@@ -3,7 +3,7 @@
 //! Owns the passage between scheme, policy and ledger: the scheme names channels and reads proofs, the policy says how
 //! much may be deposited, the ledger knows what was. Decides nothing that one of them decides.
 
-use super::Means;
+use super::{Declined, Means};
 use crate::ledger::{Acknowledged, ChannelOrder, Denied, Outlook};
 use crate::money::{Amount, ChannelId, Correction, Draw};
 use crate::protocol::{Challenge, Offer, Receipt};
@@ -28,6 +28,16 @@ pub(super) fn prospect(offer: &Offer, payable: &Payable, means: &Means<'_>) -> R
     };
     let outlook = means.ledger.outlook(&order, offer.amount)?;
     Ok(Some(Prospect { order, outlook }))
+}
+
+impl Declined {
+    /// No second payment is made by a channel, because it would be the first once more.
+    pub fn unproven() -> Self {
+        Declined::because(
+            "the server says that something else was charged to the channel, and proves nothing that would change what is \
+             known here; ask the payee, or set evm_rpc to let the chain be asked",
+        )
+    }
 }
 
 /// What a receipt says of the channel that `draw` was drawn from; nothing where it speaks of another.

@@ -207,10 +207,7 @@ impl Claim {
             (Some(draw), Some(before)) if draw.channel == before.channel && draw.claimable != before.claimable => {
                 Ok(self)
             }
-            _ => Err(Declined::because(
-                "the server says that the channel holds another charge and proves none; set evm_rpc to let the chain be \
-                 asked, or wait for the payee",
-            )),
+            _ => Err(Declined::unproven()),
         }
     }
 

@@ -129,8 +129,10 @@ impl Sent {
                 proof.map(|_| ())
             }
         };
-        let is_corrected = correction.is_some() && refusal == TurnedDown::Proven;
-        let payment = if is_corrected { payment.corrected() } else { payment };
+        let payment = match correction.filter(|_| refusal == TurnedDown::Proven) {
+            Some(correction) => payment.corrected(correction),
+            None => payment,
+        };
         let payment = match receipt {
             Some(Ok(receipt)) if receipt.success => payment.settled(receipt),
             Some(Ok(receipt)) => payment.settlement_failed(receipt),

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Money, Retry, printable, printable_claim, printable_json};
 use crate::ledger::{Recipe, Stood};
-use crate::money::{Amount, Draw, Network, Usd, known_asset};
+use crate::money::{Amount, Correction, Draw, Network, Usd, known_asset};
 use crate::payer::{Declined, Refusal, channel};
 use crate::protocol::{Challenge, Offer, Receipt};
 use crate::scheme::attested::{self, Attestation, Expected, Verdict};
@@ -46,8 +46,8 @@ struct Facts {
     charged: Option<String>,
     /// What it draws from a payment channel.
     draw: Option<Draw>,
-    /// The server says that the channel is not as was thought.
-    corrected: bool,
+    /// What the server says where the channel is not as was thought.
+    correction: Option<Correction>,
     /// The transaction that lets the token be moved, where there is one.
     approval: Option<Value>,
     /// The server says that it is missing.
@@ -249,14 +249,14 @@ impl Payment {
         self.with(|facts| facts.former = Some(former_json)).ended(money, retry)
     }
 
-    pub(super) fn corrected(self) -> Self {
-        self.with(|facts| facts.corrected = true)
+    pub(super) fn corrected(self, correction: Correction) -> Self {
+        self.with(|facts| facts.correction = Some(correction))
     }
 
-    /// Whether the server turned it down before settlement because the channel is not as was thought: what is known of it
-    /// may have changed, so that another voucher may be taken.
-    pub fn is_corrected(&self) -> bool {
-        self.0.corrected
+    /// What the server says, where it turned the payment down before settlement because the channel is not as was
+    /// thought: what is known of it may have changed, so that another voucher may be taken.
+    pub fn correction(&self) -> Option<Correction> {
+        self.0.correction
     }
 
     /// What it draws from a payment channel, if it draws from one.

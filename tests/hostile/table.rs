@@ -203,7 +203,17 @@ pub const ROWS: &[Row] = &[
     row("S24", "is called by 16 threads, each four times, on one budget of ten payments", Outcome { signatures: 10, signed: 100_000, settled: 10, money: in_process::TEN_OF_64, says: &["all budget of 0.10 USD"] }, Here(in_process::threads_share_one_budget)),
 
     row("S25", "wants a deposit for a session", cents(1, 1, &["paid", "none"], &[]), Case("hostile-session-deposit"))
-        .but("Sessions and channels are not spoken: no deposit is ever made."),
+        .but("Sessions are not spoken. A deposit in a channel is made only where the caller allows it, and counts in full."),
+    row("S25", "wants a deposit in a channel that nobody allowed", nothing(REFUSED, &["allow deposit"]), Case("channel-no-consent")),
+    row("S25", "wants all the money there is deposited in a channel", cents(1, 1, PAID, &[]), Case("hostile-channel-deposit-sky-high"))
+        .but("What was allowed is deposited. What is left of it comes back by the payee's leave or after a delay."),
+    row("S25", "claims by a receipt that more was charged to a channel than was signed", Outcome { signatures: 3, signed: 20_000, settled: 2, money: &["paid", "paid"], says: &[] }, Case("hostile-channel-receipt-claims-more")),
+    row("S25", "corrects a channel by a voucher that nobody signed", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-forged-voucher")),
+    row("S25", "corrects a channel by a voucher of another one", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-foreign-voucher")),
+    row("S25", "corrects a channel by a voucher over another sum", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-other-sum-signed")),
+    row("S25", "corrects a channel above the voucher that it shows", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-charged-above-signed")),
+    row("S25", "turns a voucher down and shows it as proof that it was charged", cents(2, 1, &["paid", "unknown"], &["proves nothing"]), Case("hostile-channel-own-voucher-as-proof"))
+        .but("Where the ledger knows nothing of the channel an equal voucher may be from before: once, one price more is vouched for."),
 
     row("S26", "is a paid clone of a shop that the caller was led to", cents(2, 2, TWICE_THEN_REFUSED, &["all budget of 0.02 USD"]), Case("hostile-clone-of-a-shop"))
         .but("No 402 tells a clone from a shop. A list of hosts keeps it out; without one the budget bounds it."),

@@ -6,12 +6,13 @@
 use super::answer::{Facts, Wire, render};
 use super::connection::{Body, Connection, Head};
 use super::payment::{Payment, hex, verify};
-use super::scenario::{Answer, Content, Early, ExpectAs, Fault, Framing, ReceiptAs, Settle};
+use super::scenario::{Answer, Content, Early, ExpectAs, Fault, Framing, ReceiptAs, Settle, Terms};
 use super::server::{Charged, Shared};
 use super::state::RequestSeen;
 use super::terms::Challenge;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io;
@@ -134,7 +135,8 @@ fn plan<'a>(shared: &'a Shared, origin: &str, head: &Head) -> Plan<'a> {
     };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let verified = verify(version, value, terms, now_s);
-    match shared.state.payment_presented(&head.target, sha256(value), verified, route.script.replayed) {
+    let (header, replayed) = (sha256(value), route.script.replayed);
+    match shared.state.payment_presented(&head.target, header, verified, replayed, &shared.channel) {
         Ok(payment) => {
             let answer = pick("paid", &route.script.paid);
             let status = answer.status.unwrap_or(200);
@@ -144,7 +146,10 @@ fn plan<'a>(shared: &'a Shared, origin: &str, head: &Head) -> Plan<'a> {
         Err(reason) => {
             let answer = pick("refused", &route.script.refused);
             let status = answer.status.unwrap_or(402);
+            let correction = shared.state.correction(&sha256(value));
             let challenge = challenge_of(answer, status, route, Some(&reason));
+            let correction = correction.filter(|_| answer.terms.is_none());
+            let challenge = corrected(challenge, correction, route, &reason);
             Plan { answer, status, list: "refused", route: Some(route), challenge, payment: None }
         }
     }
@@ -169,6 +174,28 @@ fn challenge_of<'a>(
         }
         (None, _, _) => route.challenge.as_ref().map(Cow::Borrowed),
     }
+}
+
+/// The route's terms with what the server says of the payment's channel in their offers.
+fn corrected<'a>(
+    challenge: Option<Cow<'a, Challenge>>,
+    correction: Option<Value>,
+    route: &Charged,
+    reason: &str,
+) -> Option<Cow<'a, Challenge>> {
+    let (Some(correction), Some(terms)) = (correction, &route.script.terms) else { return challenge };
+    let mut challenge = challenge?.into_owned();
+    let said = challenge.error.clone().unwrap_or_else(|| reason.to_string());
+    for offer in challenge.offers.iter_mut().filter(|offer| offer["scheme"] == "batch-settlement") {
+        for (name, value) in correction.as_object().into_iter().flatten() {
+            // What the script says stands.
+            if offer["extra"].get(name).is_none() {
+                offer["extra"][name] = value.clone();
+            }
+        }
+    }
+    let terms = Terms { offers_raw: Some(challenge.offers.into()), ..terms.clone() };
+    Some(Cow::Owned(Challenge::new(&terms, &route.url, Some(&said))))
 }
 
 struct Exchange<'a> {
@@ -360,12 +387,13 @@ impl Exchange<'_> {
         let usual = if self.plan.list == "paid" && status < 300 { Settle::Yes } else { Settle::No };
         match answer.settle.unwrap_or(usual) {
             Settle::Yes => {
-                self.shared.state.settle(payment);
-                Some(payment.receipt(None, answer.charged.as_deref()))
+                let (state, charged) = (&self.shared.state, answer.charged.as_deref());
+                state.settle(payment, charged, answer.forgets);
+                Some(payment.receipt(None, charged, state.channel_receipt(payment, charged)))
             }
             Settle::Fail => {
                 let reason = answer.settle_reason.as_deref().unwrap_or("insufficient_funds");
-                Some(payment.receipt(Some(reason), None))
+                Some(payment.receipt(Some(reason), None, None))
             }
             Settle::No => None,
         }

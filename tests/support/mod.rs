@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod answer;
 pub mod approval;
+pub mod batch;
 pub mod certificates;
 pub mod chat;
 pub mod connection;

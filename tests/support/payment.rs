@@ -3,6 +3,7 @@
 //! Owns the reasons (the names official facilitators use) and is a pure function of its input and `now`;
 //! whether a nonce was used before is the state's to know.
 
+use super::batch;
 use super::eip712::{Domain, Transfer, digest, keccak, signer};
 use super::permit2;
 use super::solana;
@@ -26,6 +27,9 @@ pub struct Payment {
     pub valid_before: u64,
     /// How long the authorization lives from the moment it was seen.
     pub valid_for_s: u64,
+    /// What it does to a channel, where it is by one.
+    #[serde(skip)]
+    pub drawn: Option<batch::Drawn>,
 }
 
 /// Verifies the value of a payment header of x402 `version` against `challenge` at `now_s`. An error is the reason,
@@ -39,6 +43,9 @@ pub fn verify(version: u8, header: &[u8], challenge: &Challenge, now_s: u64) -> 
     let offer = if version == 1 { matching_v1(&sent, challenge)? } else { matching_v2(&sent, challenge)? };
     if solana::asks_for_it(offer) {
         return solana::verify(version, &sent["payload"], offer, now_s);
+    }
+    if batch::asks_for_it(offer) {
+        return batch::verify(&sent["payload"], offer, challenge.unapproved, now_s);
     }
     match permit2::asks_for_it(offer) {
         true => permit2::verify(&sent, offer, challenge.unapproved, now_s),
@@ -125,12 +132,17 @@ fn verify_transfer(version: u8, payload: &Value, offer: &Value, now_s: u64) -> R
         valid_after,
         valid_before,
         valid_for_s: valid_before - now_s,
+        drawn: None,
     })
 }
 
 impl Payment {
     /// The hash of a transaction that never was; the same payment always has the same one.
     pub fn transaction(&self) -> String {
+        // A voucher alone is settled off the chain.
+        if self.drawn.as_ref().is_some_and(|drawn| drawn.deposit == 0) {
+            return String::new();
+        }
         match self.network.starts_with("solana") {
             true => solana::transaction_id(&self.nonce),
             false => hex(&keccak(&[b"settled", self.nonce.as_bytes()])),
@@ -145,16 +157,24 @@ impl Payment {
         }
     }
 
-    /// A settlement response, in base64. `charged` is what was taken, where it is said.
-    pub fn receipt(&self, failed_because: Option<&str>, charged: Option<&str>) -> String {
+    /// A settlement response, in base64. `charged` is what was taken, where it is said; `extra` speaks of a channel, and
+    /// then the amount is what was deposited.
+    pub fn receipt(&self, failed_because: Option<&str>, charged: Option<&str>, extra: Option<Value>) -> String {
         let mut value = match failed_because {
             None => json!({"success": true, "transaction": self.transaction(), "network": self.network,
                 "payer": self.payer}),
             Some(reason) => json!({"success": false, "errorReason": reason, "transaction": "",
                 "network": self.network, "payer": self.payer}),
         };
-        if let Some(charged) = charged {
-            value["amount"] = charged.into();
+        let deposited = self.drawn.as_ref().map(|drawn| match drawn.deposit {
+            0 => String::new(),
+            deposit => deposit.to_string(),
+        });
+        if let Some(amount) = deposited.as_deref().or(charged) {
+            value["amount"] = amount.into();
+        }
+        if let Some(extra) = extra {
+            value["extra"] = extra;
         }
         BASE64.encode(value.to_string())
     }

@@ -85,25 +85,40 @@ pub fn verify(sent: &Value, offer: &Value, unapproved: bool, now_s: u64) -> Resu
         valid_after: number(&valid_after),
         valid_before: number(&deadline),
         valid_for_s: number(&deadline) - now_s,
+        drawn: None,
     })
 }
 
-struct Permit {
-    token: [u8; 20],
-    amount: [u8; 32],
-    spender: [u8; 20],
-    nonce: [u8; 32],
-    deadline: [u8; 32],
+pub(super) struct Permit {
+    pub token: [u8; 20],
+    pub amount: [u8; 32],
+    pub spender: [u8; 20],
+    pub nonce: [u8; 32],
+    pub deadline: [u8; 32],
 }
 
 impl Permit {
     /// As Permit2's `hashWithWitness` and `_hashTypedData` make it.
     fn digest(&self, chain_id: u64, witness_type: &[u8], witness: &[u8; 32]) -> Result<[u8; 32], String> {
-        const TOKEN_PERMISSIONS: &[u8] = b"TokenPermissions(address token,uint256 amount)";
-        const STUB: &[u8] = b"PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,\
-            uint256 deadline,Witness witness)";
-        let kind = keccak(&[STUB, TOKEN_PERMISSIONS, witness_type]);
-        let permitted = keccak(&[&keccak(&[TOKEN_PERMISSIONS]), &word(&self.token), &self.amount]);
+        self.digest_with(chain_id, "Witness", &[Self::TOKEN_PERMISSIONS, witness_type], witness)
+    }
+
+    pub const TOKEN_PERMISSIONS: &[u8] = b"TokenPermissions(address token,uint256 amount)";
+
+    /// `types` are those that the message holds, in the order of their names.
+    pub fn digest_with(
+        &self,
+        chain_id: u64,
+        witness_name: &str,
+        types: &[&[u8]],
+        witness: &[u8; 32],
+    ) -> Result<[u8; 32], String> {
+        let stub = format!(
+            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,\
+             {witness_name} witness)"
+        );
+        let kind = keccak(&[&[stub.as_bytes()], types].concat());
+        let permitted = keccak(&[&keccak(&[Self::TOKEN_PERMISSIONS]), &word(&self.token), &self.amount]);
         let message = keccak(&[&kind, &permitted, &word(&self.spender), &self.nonce, &self.deadline, witness]);
         let domain = keccak(&[
             &keccak(&[b"EIP712Domain(string name,uint256 chainId,address verifyingContract)"]),

@@ -16,6 +16,18 @@ pub struct Scenario {
     pub routes: BTreeMap<String, Route>,
     /// Keep the SHA-256 of every request body in the record.
     pub hash_bodies: bool,
+    /// What the server holds of a payment channel that it sees for the first time.
+    pub channel: ChannelBefore,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelBefore {
+    pub balance: u64,
+    pub charged: u64,
+    /// What the last voucher lets it have, and its signature; absent: it has none to show.
+    pub signed: u64,
+    pub signature: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -151,8 +163,10 @@ pub struct Answer {
     pub settle: Option<Settle>,
     /// `errorReason` of a settlement that fails.
     pub settle_reason: Option<String>,
-    /// `amount` of the receipt.
+    /// `amount` of the receipt; of a payment by channel, what is charged.
     pub charged: Option<String>,
+    /// A charge of a payment channel is told and not kept.
+    pub forgets: bool,
     pub receipt: ReceiptAs,
     /// Wait until `/_server/release` before the first byte.
     pub hold: bool,

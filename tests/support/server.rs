@@ -8,7 +8,7 @@ use super::certificates::Authority;
 use super::connection::Connection;
 use super::exchange::{self, Next};
 use super::proxy;
-use super::scenario::{Answer, OriginKind, Route, Scenario};
+use super::scenario::{Answer, ChannelBefore, OriginKind, Route, Scenario};
 use super::state::{Snapshot, State};
 use super::stream::Stream;
 use super::terms::Challenge;
@@ -78,6 +78,7 @@ impl Sockets {
 pub struct Shared {
     pub state: State,
     pub hash_bodies: bool,
+    pub channel: ChannelBefore,
     pub not_found: Answer,
     routes: HashMap<String, Charged>,
     sockets: Sockets,
@@ -133,6 +134,7 @@ impl Server {
         let shared = Arc::new(Shared {
             state: State::default(),
             hash_bodies: scenario.hash_bodies,
+            channel: scenario.channel,
             not_found: Answer { status: Some(404), ..Answer::default() },
             routes: prepared(scenario.routes, &urls),
             sockets: Sockets::default(),

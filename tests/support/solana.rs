@@ -67,6 +67,7 @@ pub fn verify(version: u8, payload: &Value, offer: &Value, now_s: u64) -> Result
         valid_after: 0,
         valid_before: now_s + VALID_FOR_S,
         valid_for_s: VALID_FOR_S,
+        drawn: None,
     })
 }
 

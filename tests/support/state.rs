@@ -3,9 +3,11 @@
 //! Owns one mutex and one condition. Counts grow for ever, records do not: only the last ones are kept, so that
 //! a run of many thousand requests stays flat. No payment header is kept, only its hash.
 
+use super::batch::Channels;
 use super::payment::Payment;
-use super::scenario::Replayed;
+use super::scenario::{ChannelBefore, Replayed};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -72,6 +74,9 @@ struct Inner {
     /// How many different payments each target was sent.
     targets: HashMap<String, u64>,
     used: HashSet<String>,
+    channels: Channels,
+    /// What is said of the channel of a payment that was refused, by the hash of its header.
+    corrections: HashMap<String, Value>,
     steps: HashMap<(String, &'static str), usize>,
     busy: usize,
     releases: u64,
@@ -203,9 +208,21 @@ impl State {
         header_sha256: String,
         verified: Result<Payment, String>,
         replayed: Replayed,
+        before: &ChannelBefore,
     ) -> Result<Payment, String> {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         inner.counts.payments_presented += 1;
+        let verified = verified.and_then(|mut payment| {
+            match inner.channels.judge(&mut payment, before, replayed == Replayed::Accepted) {
+                Ok(()) => Ok(payment),
+                Err(reason) => {
+                    let correction = inner.channels.correction(&payment);
+                    inner.corrections.extend(correction.map(|correction| (header_sha256.clone(), correction)));
+                    Err(reason)
+                }
+            }
+        });
         let verified =
             verified.and_then(|payment| match inner.used.contains(&payment.nonce) && replayed == Replayed::Refused {
                 true => Err(payment.used_reason().to_string()),
@@ -238,12 +255,28 @@ impl State {
         verified
     }
 
-    /// Settles once per nonce. False: it was settled before.
-    pub fn settle(&self, payment: &Payment) -> bool {
+    /// What a refusal of the payment with this header says of its channel.
+    pub fn correction(&self, header_sha256: &str) -> Option<Value> {
+        self.lock().corrections.remove(header_sha256)
+    }
+
+    /// What the receipt of a payment by channel says of the channel.
+    pub fn channel_receipt(&self, payment: &Payment, charged: Option<&str>) -> Option<Value> {
+        self.lock().channels.receipt(payment, charged)
+    }
+
+    /// By channel: what was deposited and what was charged.
+    pub fn channels(&self) -> HashMap<String, (u64, u64)> {
+        self.lock().channels.totals()
+    }
+
+    /// Settles once per nonce. False: it was settled before. What a channel is charged is `charged` or the price.
+    pub fn settle(&self, payment: &Payment, charged: Option<&str>, forgets: bool) -> bool {
         let mut inner = self.lock();
         if !inner.used.insert(payment.nonce.clone()) {
             return false;
         }
+        inner.channels.settle(payment, charged, forgets);
         inner.counts.payments_settled += 1;
         let same = |seen: &&mut PaymentSeen| seen.payment.as_ref().is_some_and(|other| other.nonce == payment.nonce);
         if let Some(seen) = inner.payments.iter_mut().rev().find(same) {

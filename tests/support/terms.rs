@@ -20,6 +20,8 @@ pub struct Challenge {
     pub offers: Vec<Value>,
     pub resource: Option<Value>,
     pub extensions: Option<Value>,
+    /// What it says of why it asks, where that is not the usual.
+    pub error: Option<String>,
     /// The value of `PAYMENT-REQUIRED`, if it goes there.
     pub header: Option<String>,
     pub body: Vec<u8>,
@@ -57,6 +59,7 @@ impl Challenge {
             offers,
             resource,
             extensions: terms.extensions.clone(),
+            error: error.or(terms.error.as_deref()).map(str::to_string),
             header,
             body,
             unapproved: terms.unapproved,

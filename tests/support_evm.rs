@@ -1,4 +1,5 @@
-//! What the test server takes for a payment through Permit2 or by a channel, tested with payments that another implementation made.
+//! What the test server takes for a payment through Permit2 or by a channel, tested with payments that another
+//! implementation made.
 
 #[path = "support/mod.rs"]
 mod support;

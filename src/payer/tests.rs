@@ -443,3 +443,71 @@ fn a_standing_signature_is_made_again_by_the_key_that_made_it() {
     assert!(!again.is_first() && again.header().1 == bytes);
     assert_eq!(bench.free_units(), 10_000);
 }
+
+fn by_channel() -> Value {
+    let mut offer = usdc("10000");
+    offer["scheme"] = json!("batch-settlement");
+    offer["extra"]["receiverAuthorizer"] = json!(PAYEE);
+    offer
+}
+
+#[test]
+fn a_deposit_counts_and_is_at_risk_until_a_receipt_says_paid() {
+    let mut bench = Bench::new("0.10 USD", 96);
+    let refused = bench.authorize(json!([by_channel()])).err().unwrap().payment();
+    assert!(refused.refusal().contains("allow deposit"), "{}", refused.refusal());
+    bench.policy.allow("deposit", "0.03 USD").unwrap();
+    let authorized = bench.authorize(json!([by_channel()])).ok().unwrap();
+    let told: Value = serde_json::from_str(authorized.payment().json()).unwrap();
+    assert_eq!(
+        (&told["amount"], &told["deposit"], &told["at_risk"]),
+        (&json!("10000"), &json!("30000"), &json!("30000"))
+    );
+    assert_eq!(
+        (&told["usd"], &told["at_risk_usd"], &told["claimable"]),
+        (&json!("0.01"), &json!("0.03"), &json!("10000"))
+    );
+    assert_eq!(bench.free_units(), 70_000);
+    authorized.send().answered(200, receipt(true), None);
+    let voucher = bench.authorize(json!([by_channel()])).ok().unwrap();
+    let told: Value = serde_json::from_str(voucher.payment().json()).unwrap();
+    assert_eq!(
+        (&told["deposit"], &told["at_risk"], &told["claimable"]),
+        (&json!("0"), &json!("10000"), &json!("20000"))
+    );
+    assert_eq!(bench.free_units(), 70_000, "it counted with the deposit");
+    let left = voucher.never_sent();
+    assert_eq!((left.money(), bench.free_units()), (Money::Unpaid, 70_000));
+}
+
+#[test]
+fn a_quote_of_an_offer_by_channel_says_what_a_payment_would_meet() {
+    let mut bench = Bench::new("0.009 USD", 0);
+    let rules = |bench: &Bench| -> Vec<Value> {
+        let text = quote_json(&challenge(json!([by_channel()])), &asker(), NOBODY, &bench.means());
+        let json: Value = serde_json::from_str(&text).unwrap();
+        json["offers"][0]["rules"].as_array().unwrap().clone()
+    };
+    let of = |rules: &[Value], name: &str| rules.iter().find(|rule| rule["rule"] == name).unwrap().clone();
+    assert_eq!(of(&rules(&bench), "deposit")["verdict"], "refused");
+    bench.policy.allow("deposit", "0.05 USD").unwrap();
+    let rules = rules(&bench);
+    assert_eq!(of(&rules, "deposit")["verdict"], "allowed");
+    let reason = of(&rules, "budget")["reason"].as_str().unwrap().to_string();
+    assert!(reason.contains("the deposit asks 0.01 USD"), "{reason}");
+}
+
+#[test]
+fn the_approve_callback_is_told_that_money_may_be_deposited() {
+    let mut bench = Bench::new("0.10 USD", 64);
+    bench.policy.allow("deposit", "0.05 USD").unwrap();
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    bench.policy.approve(Arc::new(move |json| {
+        kept.lock().unwrap().push(serde_json::from_str::<Value>(json).unwrap()["deposit_max"].clone());
+        0
+    }));
+    bench.authorize(json!([by_channel()])).ok().unwrap().send().answered(200, receipt(true), None);
+    bench.authorize(json!([by_channel()])).ok().unwrap().send().answered(200, receipt(true), None);
+    assert_eq!(*seen.lock().unwrap(), [json!("50000"), Value::Null]);
+}

@@ -213,3 +213,43 @@ fn the_choice_does_not_depend_on_the_servers_order() {
     (first.index, second.index) = (0, 1);
     assert!(policy.rank(&first) < policy.rank(&second));
 }
+
+#[test]
+fn a_deposit_needs_consent_which_is_an_amount() {
+    let channel = |amount: &str| {
+        offer_with(|accepts| {
+            accepts["scheme"] = json!("batch-settlement");
+            accepts["amount"] = json!(amount);
+        })
+    };
+    let mut policy = Policy::new().unwrap();
+    let reason = refusal(&policy, &asker("a"), &channel("10000"));
+    assert!(reason.contains("allow deposit") && reason.contains(BASE_USDC), "{reason}");
+    assert_eq!((policy.check(&asker("a"), &offer("10000")), policy.deposit_max(&channel("1"))), (Ok(()), None));
+    for bad in ["", "unlimited", "*", "-1 USD"] {
+        assert_eq!(policy.allow("deposit", bad).unwrap_err().status, Status::Amount, "{bad:?}");
+    }
+    policy.allow("deposit", "5.0000009 USD").unwrap();
+    assert_eq!(policy.check(&asker("a"), &channel("10000")), Ok(()));
+    assert_eq!(policy.deposit_max(&channel("1")), Some(Amount::from(5_000_000)), "rounded down");
+    assert!(refusal(&policy, &asker("a"), &channel("1000001")).contains("max_per_payment"));
+    policy.allow("deposit", "2 USD").unwrap();
+    assert_eq!(policy.deposit_max(&channel("1")), Some(Amount::from(2_000_000)));
+    policy.allow("deposit", &format!("7 eip155:8453/erc20:{BASE_USDC}")).unwrap();
+    assert_eq!(policy.deposit_max(&channel("1")), Some(Amount::from(7)), "the asset's own units before dollars");
+    let unknown = Offer { asset: "0x00000000000000000000000000000000000000a1".into(), ..channel("1") };
+    assert_eq!(policy.deposit_max(&unknown), None);
+    assert!(policy.prefer("deposit", "1 USD").is_err());
+}
+
+#[test]
+fn at_one_price_an_offer_without_a_deposit_comes_first_and_a_preference_before_both() {
+    let (exact, channel) = (offer("1"), offer_with(|accepts| accepts["amount"] = json!("1")));
+    let channel = Offer { scheme: "batch-settlement".into(), index: 0, ..channel };
+    let exact = Offer { index: 1, ..exact };
+    let mut policy = Policy::new().unwrap();
+    let first = |policy: &Policy, deposits| policy.rank(&channel).with_deposit(deposits) < policy.rank(&exact);
+    assert_eq!((first(&policy, true), first(&policy, false)), (false, true));
+    policy.prefer("scheme", "batch-*").unwrap();
+    assert!(first(&policy, true));
+}

@@ -274,6 +274,8 @@ fn receipts_are_strict_about_types() {
     let receipt = |json: &str| Receipt::parse(Some(STANDARD.encode(json).as_bytes()), None).unwrap();
     let good = r#"{"success":true,"transaction":"0x1","network":"eip155:1","amount":"7","payer":"p"}"#;
     assert_eq!(receipt(good).unwrap().amount, Some(Amount::from(7)));
+    let moved_nothing = receipt(r#"{"success":true,"transaction":"","network":"n","amount":""}"#).unwrap();
+    assert_eq!((moved_nothing.amount, moved_nothing.extra()), (None, serde_json::Value::Null));
     let cases = [
         (r#""success":true"#, r#""success":"false""#, "success"),
         (r#""success":true"#, r#""success":1"#, "success"),

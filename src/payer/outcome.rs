@@ -8,6 +8,7 @@
 use super::{Authorized, Payment, channel};
 use crate::error::{Error, Money, Retry};
 use crate::ledger::{self, Recipe, Reservation, TurnedDown};
+use crate::money::{Correction, Draw};
 use crate::protocol::{Challenge, Receipt};
 
 /// Refusals that precede settlement (x402, error codes of the schemes on EVM chains and on Solana). Not here, because
@@ -99,14 +100,14 @@ impl Sent {
     ) -> (Payment, Option<Delivery>) {
         let Sent { payment, reservation, recipe, believes, is_only } = self;
         let said = terms.and_then(|terms| terms.error.as_deref());
-        let mut refusal = match turned_down(status, receipt.as_ref(), said) {
-            // An earlier sending may have settled, and that may be why this one is refused.
-            TurnedDown::Proven if !is_only => TurnedDown::Unproven,
-            refusal => refusal,
-        };
         let correction = match (&recipe.draw, terms) {
             (Some(draw), Some(terms)) => channel::correction(&recipe.terms, draw, &recipe.payer, terms),
             _ => None,
+        };
+        let mut refusal = match turned_down(status, receipt.as_ref(), said) {
+            // An earlier sending may have settled, and that may be why this one is refused.
+            TurnedDown::Proven if !is_only && !is_below(correction, recipe.draw.as_ref()) => TurnedDown::Unproven,
+            refusal => refusal,
         };
         let mut delivery = None;
         let recorded = match &receipt {
@@ -153,6 +154,14 @@ impl Sent {
     pub fn lost(self, error: &Error) -> Payment {
         let recorded = self.reservation.unknown(TurnedDown::No).map(|_| ());
         self.payment.noted(format!("no answer came to the paid request: {error}")).recorded(recorded)
+    }
+}
+
+/// Whether the server proves that it charged less to the channel than the voucher says, so that no sending of it was taken.
+fn is_below(correction: Option<Correction>, draw: Option<&Draw>) -> bool {
+    match (correction, draw) {
+        (Some(Correction::Proven { charged, .. }), Some(draw)) => charged < draw.claimable,
+        _ => false,
     }
 }
 

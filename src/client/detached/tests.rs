@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::client::Config;
-use crate::error::Money;
+use crate::error::{Money, Retry};
 use crate::ledger::Ledger;
 use crate::policy::Policy;
 use crate::wallet::Wallet;
@@ -325,12 +325,22 @@ fn settling_moves_the_channel_and_a_correction_makes_the_next_payment_another() 
         "signature": voucher["signature"]}});
     let corrective = json!({"x402Version": 2, "accepts": [channel_offer(&state)],
         "error": "invalid_batch_settlement_evm_cumulative_amount_mismatch"});
+    // What he sent twice may have been charged by the first: the same voucher again, and no other.
     let settled = third.settle(402, &[header("Payment-Required", &corrective)]).unwrap();
-    assert_eq!((settled.money(), settled.retry()), (Money::Unknown, crate::error::Retry::NewQuote));
+    assert_eq!((settled.money(), settled.retry()), (Money::Unknown, Retry::SameBytes));
     assert!(!settled.json().contains(voucher["signature"].as_str().unwrap()));
-    let fourth = named("order 17");
+    assert_eq!(claimable(&named("order 17")), "14000");
+    let mut fourth = named("order 18");
     assert_eq!(claimable(&fourth), "24000");
-    assert_eq!(claimable(&fourth), claimable(&named("order 17")), "the same purchase, the same voucher");
+    // What the server proves not to have charged it did not charge for any sending of it.
+    let state = json!({"channelState": {"chargedCumulativeAmount": "4000"}, "voucherState": {"signedMaxClaimable": "14000",
+        "signature": voucher["signature"]}});
+    let forgotten = json!({"x402Version": 2, "accepts": [channel_offer(&state)],
+        "error": "invalid_batch_settlement_evm_cumulative_amount_mismatch"});
+    let settled = fourth.settle(402, &[header("Payment-Required", &forgotten)]).unwrap();
+    assert_eq!((settled.money(), settled.retry()), (Money::Unknown, Retry::NewQuote));
+    let fifth = named("order 18");
+    assert_eq!(claimable(&fifth), "14000");
     let totals = ledger.totals().unwrap();
-    assert!(totals.contains(r#""charged":"14000""#) && totals.contains(r#""signed_max":"24000""#), "{totals}");
+    assert!(totals.contains(r#""charged":"4000""#) && totals.contains(r#""signed_max":"24000""#), "{totals}");
 }

@@ -66,6 +66,10 @@ impl<'a> Terms<'a> {
             asked.check_eip3009()?;
             asked.domain()?;
         }
+        // It is signed for by the payer already, and what is signed for is kept in the ledger, where no signature may be.
+        if member(asked.offer, "voucherState").is_some() {
+            return Err("extra.voucherState is there, so these terms answer a payment; ask again without one".into());
+        }
         let withdraw_delay_s = match member(asked.offer, "withdrawDelay") {
             None => WITHDRAW_DELAY_S_DEFAULT,
             Some(value) => {

@@ -372,6 +372,7 @@ fn what_a_channel_cannot_be_made_of_is_refused_by_its_field() {
         ("withdrawDelay", json!(2_592_001)),
         ("withdrawDelay", json!("900")),
         ("withdrawDelay", json!(900.5)),
+        ("voucherState", json!({"signedMaxClaimable": "1", "signature": "0x12"})),
         ("minDeposit", json!("0x10")),
         ("minDeposit", json!(5000)),
         ("name", Value::Null),

@@ -276,10 +276,13 @@ impl File {
     }
 
     /// The answer is the caller's, whole or as much as he wanted of it.
-    pub fn handed_over(&self, id: u64, holder: bool) -> Result<(), Error> {
+    pub fn handed_over(&self, id: u64, holder: bool, forgettable: bool) -> Result<(), Error> {
         let mut state = self.lock()?;
         if holder {
             owner::let_go(self.id, id);
+        }
+        if !forgettable {
+            return Ok(());
         }
         self.lazily(&mut state, |db| rows::wipe_handed_over(db, id))
     }

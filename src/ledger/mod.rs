@@ -159,12 +159,13 @@ impl Ledger {
             Store::Memory(memory) => memory.standing(purchase, rule, now_s),
             Store::File(file) => file.standing(purchase, rule, now_s),
         }?;
-        Ok(standing.map(|standing| self.again(standing)))
+        Ok(standing.map(|standing| self.again(standing, is_forgettable(Some(purchase)))))
     }
 
     /// Counts the intent under every budget, or under none and says which refused. When it returns, the entry is on
     /// disk (with a file) and the signature may be made.
     pub fn reserve(self: &Arc<Self>, order: Order<'_>) -> Result<Grant, Denied> {
+        let forgettable = is_forgettable(order.intent.purchase.as_ref());
         let booked = match &self.0 {
             Store::Memory(memory) => memory.reserve(order),
             Store::File(file) => file.reserve(order),
@@ -172,22 +173,23 @@ impl Ledger {
         Ok(match booked {
             Booked::New(id, recipe) => {
                 let ledger = Arc::clone(self);
-                Grant::New(Reservation { ledger, id, hold: Hold::Unsigned, open: true }, recipe)
+                Grant::New(Reservation { ledger, id, hold: Hold::Unsigned, open: true, forgettable }, recipe)
             }
             Booked::Standing(standing) => {
-                let (reservation, recipe) = self.again(standing);
+                let (reservation, recipe) = self.again(standing, forgettable);
                 Grant::Standing(reservation, recipe)
             }
         })
     }
 
-    fn again(self: &Arc<Self>, standing: Standing) -> (Reservation, Recipe) {
+    fn again(self: &Arc<Self>, standing: Standing, forgettable: bool) -> (Reservation, Recipe) {
         let hold = match (standing.claimed, standing.is_paid) {
             (true, _) => Hold::Claimed,
             (false, true) => Hold::Paid,
             (false, false) => Hold::Borrowed,
         };
-        (Reservation { ledger: Arc::clone(self), id: standing.id, hold, open: true }, standing.recipe)
+        let ledger = Arc::clone(self);
+        (Reservation { ledger, id: standing.id, hold, open: true, forgettable }, standing.recipe)
     }
 
     fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<TurnedDown, Error> {
@@ -246,6 +248,8 @@ pub struct Reservation {
     id: u64,
     hold: Hold,
     open: bool,
+    /// As [`is_forgettable`] says.
+    forgettable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,7 +320,8 @@ impl Reservation {
 
     fn delivered(self, outcome: Outcome) -> Result<Delivery, Error> {
         let holder = self.is_holder();
-        let delivery = Delivery { ledger: Arc::clone(&self.ledger), id: self.id, holder, is_under_way: true };
+        let ledger = Arc::clone(&self.ledger);
+        let delivery = Delivery { ledger, id: self.id, holder, is_under_way: true, forgettable: self.forgettable };
         self.end(outcome)?;
         Ok(delivery)
     }
@@ -345,6 +350,7 @@ pub struct Delivery {
     /// The entry is in this call's hands.
     holder: bool,
     is_under_way: bool,
+    forgettable: bool,
 }
 
 impl Delivery {
@@ -368,7 +374,7 @@ impl Drop for Delivery {
             Store::Memory(memory) => memory.handed_over(self.id),
             // Where it cannot be written, a repeat presents the same payment: the safe side.
             Store::File(file) => {
-                let _ = file.handed_over(self.id, self.holder);
+                let _ = file.handed_over(self.id, self.holder, self.forgettable);
             }
         }
     }
@@ -387,6 +393,11 @@ impl Drop for Reservation {
         // An outcome that cannot be written leaves the entry open, which counts as sent: the safe side.
         let _ = self.ledger.close(self.id, self.is_holder(), &outcome);
     }
+}
+
+/// Whether the purchase is over once what was paid for was handed over: one without a name that is known all the same.
+fn is_forgettable(purchase: Option<&Purchase>) -> bool {
+    purchase.is_some_and(|purchase| !purchase.named)
 }
 
 /// Why a purchase's earlier signature stands in the way, for the caller.

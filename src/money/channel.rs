@@ -60,6 +60,11 @@ pub struct Draw {
 }
 
 impl Draw {
+    /// Whether the payee can have as much by an earlier voucher, so that this one gives it nothing.
+    pub fn gives_nothing(&self) -> bool {
+        self.signed_before.is_some_and(|before| self.claimable <= before)
+    }
+
     /// What the payment itself costs.
     pub fn price(&self) -> Amount {
         self.claimable.checked_sub(self.charged).unwrap_or_default()

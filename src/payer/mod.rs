@@ -196,18 +196,22 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// A second claim after `former` was turned down is one only if another voucher of the same channel comes of it: the
-    /// same once more would be turned down once more.
+    /// A second claim after `former` was turned down is one only if another voucher comes of it: the same once more would
+    /// be turned down once more. On another channel (somebody else took this one since) it may be made where the former
+    /// gave the payee nothing; otherwise he could have both.
     pub fn unlike(self, former: &Payment) -> Result<Claim, Declined> {
         let draw = match &self {
             Claim::Reserved(reserved) => reserved.recipe.draw.as_ref(),
             Claim::Standing(_) => None,
         };
-        match (draw, former.draw()) {
-            (Some(draw), Some(before)) if draw.channel == before.channel && draw.claimable != before.claimable => {
-                Ok(self)
-            }
-            _ => Err(Declined::unproven()),
+        let (Some(draw), Some(before)) = (draw, former.draw()) else { return Err(Declined::unproven()) };
+        match (draw.channel == before.channel, draw.claimable == before.claimable) {
+            (true, false) => Ok(self),
+            (true, true) => Err(Declined::unproven()),
+            (false, _) if before.gives_nothing() => Ok(self),
+            (false, _) => Err(Declined::because(
+                "another payment took the channel as soon as it was corrected; send the request again",
+            )),
         }
     }
 

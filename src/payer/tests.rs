@@ -511,3 +511,25 @@ fn the_approve_callback_is_told_that_money_may_be_deposited() {
     bench.authorize(json!([by_channel()])).ok().unwrap().send().answered(200, receipt(true), None);
     assert_eq!(*seen.lock().unwrap(), [json!("50000"), Value::Null]);
 }
+
+#[test]
+fn a_second_claim_is_another_voucher_and_elsewhere_only_if_the_first_gave_nothing() {
+    let mut bench = Bench::new("1.00 USD", 224);
+    bench.policy.allow("deposit", "0.05 USD").unwrap();
+    let offers = || json!([by_channel()]);
+    let claim = || quote(challenge(offers()), &asker(), NOBODY, &bench.means()).ok().unwrap();
+    let claim = || claim().reserve(NOBODY, &bench.means()).ok().unwrap();
+    let why = |claim: Result<Claim, Declined>| claim.err().unwrap().payment().refusal().to_string();
+    let lost = || Error::new(Status::ConnectionLost, "a test");
+
+    let fresh = bench.authorize(offers()).ok().unwrap();
+    let former = fresh.payment().clone();
+    fresh.send().lost(&lost());
+    assert!(why(claim().unlike(&former)).contains("proves nothing"), "the same voucher once more");
+    let held = bench.authorize(offers()).ok().unwrap();
+    assert!(why(claim().unlike(&former)).contains("took the channel"));
+    assert!(held.payment().draw().unwrap().gives_nothing() && !former.draw().unwrap().gives_nothing());
+    assert!(claim().unlike(held.payment()).is_ok());
+    held.send().answered(200, receipt(true), None);
+    assert!(claim().unlike(&former).is_ok(), "the next voucher of the same channel");
+}

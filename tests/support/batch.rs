@@ -28,6 +28,8 @@ pub struct Drawn {
     signature: String,
     /// Of the deposit's authorization; it can be used once.
     deposit_nonce: Option<String>,
+    /// Of the whole payment.
+    header_sha256: String,
 }
 
 /// What the server keeps of a channel.
@@ -37,8 +39,9 @@ struct Kept {
     charged: u64,
     signed: u64,
     signature: Option<String>,
-    /// How often something was charged.
+    /// How often something was charged, and the hash of the header for which it was last.
     charges: u64,
+    last_header: String,
 }
 
 /// Every channel that was seen.
@@ -121,6 +124,7 @@ pub fn verify(payload: &Value, offer: &Value, unapproved: bool, now_s: u64) -> R
             deposit,
             signature: text(&voucher["signature"])?.into(),
             deposit_nonce: authorization.map(|(nonce, _)| nonce),
+            header_sha256: String::new(),
         }),
     })
 }
@@ -234,19 +238,26 @@ impl Deposit<'_> {
 }
 
 impl Channels {
-    /// Holds a payment against what is kept of its channel, and names it. `again`: the last voucher may be presented
-    /// once more. Nothing is taken yet.
-    pub fn judge(&mut self, payment: &mut Payment, before: &ChannelBefore, again: bool) -> Result<(), String> {
-        let Some(drawn) = &payment.drawn else { return Ok(()) };
+    /// Holds a payment against what is kept of its channel, and names it. `again`: the last one may be presented once
+    /// more. Nothing is taken yet.
+    pub fn judge(
+        &mut self,
+        payment: &mut Payment,
+        header_sha256: &str,
+        before: &ChannelBefore,
+        again: bool,
+    ) -> Result<(), String> {
+        let Some(drawn) = &mut payment.drawn else { return Ok(()) };
+        drawn.header_sha256 = header_sha256.to_string();
         let kept = self.kept.entry(drawn.channel.clone()).or_insert_with(|| Kept {
             balance: before.balance,
             charged: before.charged,
             signed: before.signed,
             signature: before.signature.clone(),
-            charges: 0,
+            ..Kept::default()
         });
         let name = |charges: u64| format!("{}:{}:{charges}", drawn.channel, drawn.claimable);
-        if again && kept.signature.as_ref() == Some(&drawn.signature) && kept.charges > 0 {
+        if again && kept.last_header == header_sha256 {
             payment.nonce = name(kept.charges - 1);
             return Ok(());
         }
@@ -284,6 +295,7 @@ impl Channels {
         kept.charged += if forgets { 0 } else { charged };
         (kept.signed, kept.signature) = (drawn.claimable, Some(drawn.signature.clone()));
         kept.charges += 1;
+        kept.last_header.clone_from(&drawn.header_sha256);
     }
 
     /// The receipt's `extra`.

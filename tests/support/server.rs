@@ -167,6 +167,11 @@ impl Server {
         std::fs::write(path, &self.authority.ca_pem)
     }
 
+    /// By channel: what was deposited and what was charged.
+    pub fn channels(&self) -> HashMap<String, (u64, u64)> {
+        self.shared.state.channels()
+    }
+
     /// What was seen, once every request under way is done.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.state.wait_quiet(QUIET_WITHIN);

@@ -214,7 +214,7 @@ impl State {
         let inner = &mut *guard;
         inner.counts.payments_presented += 1;
         let verified = verified.and_then(|mut payment| {
-            match inner.channels.judge(&mut payment, before, replayed == Replayed::Accepted) {
+            match inner.channels.judge(&mut payment, &header_sha256, before, replayed == Replayed::Accepted) {
                 Ok(()) => Ok(payment),
                 Err(reason) => {
                     let correction = inner.channels.correction(&payment);

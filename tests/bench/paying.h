@@ -32,7 +32,7 @@ static inline x402_client *client_new(void)
 }
 
 /* Reads the response to its end, checks status and payment, frees it; returns the body's length. */
-static size_t finish(x402_response *response, x402_money money)
+static inline size_t finish(x402_response *response, x402_money money)
 {
     x402_error *error = NULL;
     const uint8_t *data;

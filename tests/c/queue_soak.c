@@ -124,11 +124,11 @@ static void round_of_operations(const server *server, x402_queue *queue, int num
         x402_response_free(responses[i]);
 }
 
-static void leaves_nothing_behind(int operations)
+static void leaves_nothing_behind(int operations, int threads)
 {
     server server = server_start(NULL, 0);
     x402_client *client = rich_client(&server, NULL);
-    int rounds = operations / TOGETHER / 2, warm = rounds / 5, fds = 0, threads = count_entries("/proc/self/task");
+    int rounds = operations / TOGETHER / 2, warm = rounds / 5, fds = 0;
     x402_error *error = NULL;
     x402_queue *queue;
     uint64_t handles = 0;
@@ -184,7 +184,8 @@ static void stacks_suffice(void)
 
 int main(int argc, char **argv)
 {
+    int threads = count_entries("/proc/self/task"); /* before any queue: those of the first may still be ending later */
     stacks_suffice();
-    leaves_nothing_behind(argc > 1 ? atoi(argv[1]) : 10000);
+    leaves_nothing_behind(argc > 1 ? atoi(argv[1]) : 10000, threads);
     return finish("queue_soak");
 }

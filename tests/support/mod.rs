@@ -17,6 +17,7 @@ pub mod exchange;
 pub mod payment;
 pub mod permit2;
 pub mod proxy;
+pub mod relay;
 pub mod scenario;
 pub mod server;
 pub mod solana;

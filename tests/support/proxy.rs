@@ -2,9 +2,9 @@
 //!
 //! Owns CONNECT and the absolute form. So a test can speak to `http://shop.example` without a name server.
 
+use super::relay::relay;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::thread;
+use std::net::{SocketAddr, TcpStream};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -24,14 +24,5 @@ pub fn serve(mut client: TcpStream, target: SocketAddr) -> io::Result<()> {
     } else {
         server.write_all(&head)?;
     }
-    let (mut up_from, mut up_to) = (client.try_clone()?, server.try_clone()?);
-    let up = thread::spawn(move || {
-        let _ = io::copy(&mut up_from, &mut up_to);
-        let _ = up_to.shutdown(Shutdown::Write);
-    });
-    let _ = io::copy(&mut server, &mut client);
-    let _ = client.shutdown(Shutdown::Both);
-    let _ = server.shutdown(Shutdown::Both);
-    let _ = up.join();
-    Ok(())
+    relay(client, server)
 }

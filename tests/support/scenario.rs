@@ -47,6 +47,10 @@ pub enum OriginKind {
     Silent,
     /// An HTTP proxy (CONNECT and absolute form); whatever host is asked for, it goes to `base`.
     Proxy,
+    /// A SOCKS5 proxy without authentication; likewise.
+    Socks5,
+    /// A unix socket that leads to `base`. Its URL is `unix:/path:`, so that a path can follow; its host is the path.
+    Unix,
 }
 
 impl OriginKind {

@@ -8,6 +8,7 @@ use super::certificates::Authority;
 use super::connection::Connection;
 use super::exchange::{self, Next};
 use super::proxy;
+use super::relay::{self, UnixDoor};
 use super::scenario::{Answer, ChannelBefore, OriginKind, Route, Scenario};
 use super::state::{Snapshot, State};
 use super::stream::Stream;
@@ -106,6 +107,7 @@ pub struct Server {
     /// By origin name: its base URL.
     urls: BTreeMap<String, String>,
     addresses: Vec<SocketAddr>,
+    _doors: Vec<UnixDoor>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -118,8 +120,14 @@ impl Server {
     pub fn start_on(scenario: &Value, base_port: u16) -> Result<Server, String> {
         let parsed = Scenario::from_value(scenario)?;
         let mut listeners = Vec::new();
-        let mut urls = BTreeMap::new();
+        let (mut urls, mut doors) = (BTreeMap::new(), Vec::new());
         for (name, kind) in &parsed.origins {
+            if *kind == OriginKind::Unix {
+                let door = UnixDoor::bind().map_err(|error| format!("bind: {error}"))?;
+                urls.insert(name.clone(), door.url());
+                doors.push(door);
+                continue;
+            }
             let port = if name == "base" { base_port } else { 0 };
             let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| format!("bind: {error}"))?;
             // Again, with room: a client that opens more at once than std's line holds is kept waiting for a second.
@@ -140,7 +148,9 @@ impl Server {
             sockets: Sockets::default(),
         });
         let authority = Authority::new();
-        let mut server = Server { shared, authority, urls, addresses: Vec::new(), threads: Vec::new() };
+        doors.iter_mut().for_each(|door| door.open(base));
+        let (addresses, threads) = (Vec::new(), Vec::new());
+        let mut server = Server { shared, authority, urls, addresses, _doors: doors, threads };
         for (name, kind, listener, address) in listeners {
             if kind == OriginKind::Closed {
                 continue;
@@ -222,7 +232,10 @@ fn with_urls(text: &str, urls: &BTreeMap<String, String>) -> String {
     let mut out = text.to_string();
     for (name, url) in urls {
         if out.contains('{') {
-            let host = url.split_once("://").map_or("", |(_, host)| host);
+            let host = match url.strip_prefix("unix:") {
+                Some(path) => path.trim_end_matches(':'),
+                None => url.split_once("://").map_or("", |(_, host)| host),
+            };
             out = out.replace(&format!("{{{name}}}"), url).replace(&format!("{{{name}_host}}"), host);
         }
     }
@@ -290,6 +303,9 @@ fn serve_socket(shared: &Shared, origin: &Origin, socket: TcpStream) {
     match origin.kind {
         OriginKind::Proxy => {
             let _ = proxy::serve(socket, origin.base);
+        }
+        OriginKind::Socks5 => {
+            let _ = relay::serve_socks5(socket, origin.base);
         }
         _ => match Stream::accept(socket, origin.tls.clone()) {
             Ok(stream) => serve_connection(shared, origin, Connection::new(stream)),

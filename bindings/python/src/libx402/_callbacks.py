@@ -61,7 +61,9 @@ class Shared:
 def _read(userdata: Any, buffer: Any, cap: int, length: Any) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
-        data = slot.read(cap) if slot.read else b""
+        data = memoryview(slot.read(cap) if slot.read else b"").cast("B")
+        if len(data) > cap:
+            raise ValueError(f"the body's source gave {len(data)} bytes where {cap} were asked for: it must heed the size")
         length[0] = len(data)
         ffi.memmove(buffer, data, len(data))
         return 0
@@ -90,17 +92,6 @@ def _progress(userdata: Any, sent: int, send_total: int, received: int, receive_
     try:
         if slot.progress:
             slot.progress(sent, _total(send_total), received, _total(receive_total))
-        return 0
-    except BaseException as raised:
-        return slot.stop(raised)
-
-
-@ffi.def_extern(name="_x402_chunk", error=STOPPED)  # type: ignore[untyped-decorator]
-def _chunk(userdata: Any, data: Any, length: int) -> int:
-    slot: Slot = ffi.from_handle(userdata)
-    try:
-        if slot.read:
-            slot.read(ffi.buffer(data, length)[:])
         return 0
     except BaseException as raised:
         return slot.stop(raised)

@@ -45,6 +45,7 @@ class Feeder:
         self._pieces: handover.SimpleQueue[Any] = handover.SimpleQueue()
         self._left = memoryview(b"")
         self._ended = False
+        self.given_up = False
         self._task: Optional[asyncio.Task[None]] = None
 
     # ---- on the pool's thread ----
@@ -92,6 +93,7 @@ class Feeder:
 
     def abort(self) -> None:
         """Ends the waiting of the pool's thread and the task."""
+        self.given_up = True
         self._pieces.put(_ABORTED)
         if self._task is not None and not self._loop.is_closed():
             self._task.cancel()
@@ -263,7 +265,10 @@ class Queue:
         money = Money.of(lib.x402_response_money(operation.response))
         payment = Payment.of(lib.x402_response_payment(operation.response))
         ffi.release(operation.response)
-        return own_error(Status.CANCELLED, "the task was cancelled as the answer came, which is lost", money, payment)
+        # An answer was handed out: a repeat is another purchase.
+        retry = "safe" if money in (Money.NONE, Money.REFUSED) else "never"
+        message = "the task was cancelled as the answer came, which is lost"
+        return own_error(Status.CANCELLED, message, money, payment, retry)
 
     async def _room(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -281,10 +286,15 @@ class Queue:
             operation = self._operations.pop(event.token)
             if event.response != ffi.NULL:
                 operation.response = ffi.gc(event.response, lib.x402_response_free)
+            given_up = operation.feeder is not None and operation.feeder.given_up
             if operation.feeder:
                 operation.feeder.abort()
             if event.status != 0:
-                operation.fail(take_error(event.error, event.status))
+                failed = take_error(event.error, event.status)
+                if given_up and failed.status == Status.BODY_CALLBACK:
+                    # It was this module that stopped the body, because the call had been cancelled.
+                    failed = own_error(Status.CANCELLED, "the call was cancelled", failed.money, failed.payment, failed.retry)
+                operation.fail(failed)
             else:
                 operation.length = event.len
                 operation.finish()

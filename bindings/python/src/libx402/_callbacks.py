@@ -57,7 +57,7 @@ class Shared:
         return STOPPED
 
 
-@ffi.def_extern(name="_x402_read", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_read", error=STOPPED)
 def _read(userdata: Any, buffer: Any, cap: int, length: Any) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
@@ -71,7 +71,7 @@ def _read(userdata: Any, buffer: Any, cap: int, length: Any) -> int:
         return slot.stop(raised)
 
 
-@ffi.def_extern(name="_x402_rewind", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_rewind", error=STOPPED)
 def _rewind(userdata: Any) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
@@ -86,7 +86,7 @@ def _total(number: int) -> Optional[int]:
     return None if number == lib.X402_LENGTH_UNKNOWN else number
 
 
-@ffi.def_extern(name="_x402_progress", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_progress", error=STOPPED)
 def _progress(userdata: Any, sent: int, send_total: int, received: int, receive_total: int) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
@@ -97,7 +97,7 @@ def _progress(userdata: Any, sent: int, send_total: int, received: int, receive_
         return slot.stop(raised)
 
 
-@ffi.def_extern(name="_x402_approve", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_approve", error=STOPPED)
 def _approve(userdata: Any, offer: Any, length: int) -> int:
     shared: Shared = ffi.from_handle(userdata)
     try:
@@ -106,7 +106,7 @@ def _approve(userdata: Any, offer: Any, length: int) -> int:
         return shared.report(raised)
 
 
-@ffi.def_extern(name="_x402_sign", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_sign", error=STOPPED)
 def _sign(userdata: Any, kind: Any, data: Any, length: int, signature: Any, cap: int, signature_length: Any) -> int:
     shared: Shared = ffi.from_handle(userdata)
     try:
@@ -123,7 +123,7 @@ def _sign(userdata: Any, kind: Any, data: Any, length: int, signature: Any, cap:
         return shared.report(raised)
 
 
-@ffi.def_extern(name="_x402_log")  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_log")
 def _log(userdata: Any, level: int, line: Any, length: int) -> None:
     shared: Shared = ffi.from_handle(userdata)
     try:

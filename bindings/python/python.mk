@@ -11,6 +11,9 @@ test-python: library
 		--no-build-isolation --no-deps --force-reinstall bindings/python
 	cd bindings/python && $(PYTHON_RUN) -m mypy
 	$(PYTHON_RUN) -m pytest -q bindings/python/tests
+	@# The cases and the recorded exchanges, which the runner judges. None run is not a pass.
 	X402_DRIVERS="python=$(PYTHON_RUN) $(CURDIR)/bindings/python/tests/cases_driver.py; \
 		python-async=$(PYTHON_RUN) $(CURDIR)/bindings/python/tests/cases_driver.py --async" \
-		$(CARGO) test --locked --quiet --test cases every_driver
+		$(CARGO) test --locked --quiet --test cases --test fetch_behaviour every_driver > $(PYTHON_ENV)/cases.log 2>&1; \
+		said=$$?; cat $(PYTHON_ENV)/cases.log; \
+		test $$said -eq 0 && test `grep -c 'test result: ok\. [1-9]' $(PYTHON_ENV)/cases.log` -eq 2

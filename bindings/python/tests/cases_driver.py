@@ -11,30 +11,32 @@ import gc
 import hashlib
 import json
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any, Optional
 
 import libx402
 
 TEXT_BYTES_MAX = 64 * 1024
 
 
-def content(value):
+def content(value: Any) -> bytes:
     if "text" in value:
-        return value["text"].encode()
+        return str(value["text"]).encode()
     if "base64" in value:
         return base64.b64decode(value["base64"])
-    length = value["pattern"]
+    length: int = value["pattern"]
     return (bytes(range(251)) * (length // 251 + 1))[:length]
 
 
 class Reader:
     """The callbacks of a reader; the binding takes it for a file, with or without a way back."""
 
-    def __init__(self, said):
+    def __init__(self, said: Any) -> None:
         self.said, self.data = said, content(said["content"])
         self.at = self.pulled = self.rewinds = 0
 
-    def read(self, cap):
+    def read(self, cap: int) -> bytes:
         want = min(self.said.get("chunk") or cap, cap)
         fail_at = self.said.get("fail_at")
         if fail_at is not None:
@@ -46,31 +48,34 @@ class Reader:
         self.pulled += len(piece)
         return piece
 
-    def pieces(self):
+    def pieces(self) -> Iterator[bytes]:
         while piece := self.read(1 << 16):
             yield piece
 
-    async def async_pieces(self):
+    async def async_pieces(self) -> AsyncIterator[bytes]:
         while piece := self.read(1 << 16):
             await asyncio.sleep(0)
             yield piece
 
 
 class RewindingReader(Reader):
-    def seekable(self):
+    def seekable(self) -> bool:
         return True
 
-    def tell(self):
+    def tell(self) -> int:
         return 0
 
-    def seek(self, to, whence=0):
+    def seek(self, to: int, whence: int = 0) -> None:
         self.rewinds += 1
         self.at = 0
         if self.said.get("rewind_fails"):
             raise libx402.Stop(self.said.get("fail_with", 1))
 
+    def rewind(self) -> None:
+        self.seek(0)
 
-def make_client(said):
+
+def make_client(said: Any) -> libx402.Client:
     wallet = libx402.Wallet()
     for key in said.get("keys", []):
         wallet.add_evm_key(key)
@@ -92,63 +97,65 @@ def make_client(said):
     return libx402.Client(wallet=wallet, policy=policy, settings=said.get("settings"))
 
 
-def answer(number):
+def answer(number: int) -> bool:
     if number != 0:
         raise libx402.Stop(number)
     return True
 
 
-def make_request(said, loop):
+def make_request(said: Any, loop: bool) -> tuple[libx402.Request, Optional[Reader]]:
     request = libx402.Request(said.get("method") or "GET", said["url"], headers=said.get("headers"),
                               settings=said.get("settings"), progress=watch(said))
-    body, reader = said.get("body") or {}, None
+    body = said.get("body") or {}
+    reader: Optional[Reader] = None
     if "bytes" in body:
         request.body(content(body["bytes"]))
     elif "file" in body:
         request.body(Path(body["file"]))
     elif "reader" in body:
         of = body["reader"]
-        reader = RewindingReader(of) if of.get("rewind") else Reader(of)
+        rewinding = RewindingReader(of) if of.get("rewind") else None
+        reader = rewinding or Reader(of)
         length = of["declare"] if "declare" in of else len(reader.data)
-        if of.get("rewind"):
+        if rewinding:
             # A length that is not known cannot be said of a file that can seek: by the callbacks themselves.
-            request._reader(reader.read, lambda: reader.seek(0), length)
+            request._reader(rewinding.read, rewinding.rewind, length)
         else:
             request.body(reader.async_pieces() if loop else reader.pieces(), length)
     return request, reader
 
 
-def watch(said):
+def watch(said: Any) -> Any:
     at = said.get("stop_progress_at")
     if at is None:
         return None
 
-    def progress(sent, send_total, received, receive_total):
+    def progress(sent: int, send_total: object, received: int, receive_total: object) -> None:
         if sent >= at:
             raise libx402.Stop(said.get("stop_with", 1))
     return progress
 
 
-def error_result(error):
+def error_result(error: libx402.Error) -> Any:
     return {"status": error.status_name, "message": error.message, "money": error.money.name.lower(),
             "retry": error.retry, "callback_value": error.callback_value or None}
 
 
-def payment_result(payment):
+def payment_result(payment: Optional[libx402.Payment]) -> Any:
     if payment is None:
         return None
     names = ["amount", "asset", "network", "payee", "transaction", "refusal", "json"]
     return {name: getattr(payment, name) for name in names}
 
 
-def as_text(data):
+def as_text(data: bytes) -> Optional[str]:
     try:
         return data.decode()
     except UnicodeDecodeError:
         return None
 
 
-async def run(client, said, loop):
+async def run(client: libx402.Client, said: Any, loop: bool) -> Any:
     reader = None
     try:
         request, reader = make_request(said, loop)
@@ -163,7 +170,7 @@ async def run(client, said, loop):
     return result
 
 
-async def response_result(response, loop):
+async def response_result(response: Any, loop: bool) -> Any:
     body, failed = b"", None
     try:
         if loop:
@@ -182,9 +189,9 @@ async def response_result(response, loop):
             "body_error": failed, "money": response.money.name.lower(), "payment": payment_result(response.payment)}
 
 
-async def main(loop):
+async def main(loop: bool) -> None:
     case = json.load(sys.stdin)
-    out = {"results": []}
+    out: Any = {"results": []}
     try:
         client = make_client(case["client"])
     except libx402.Error as error:

@@ -1,10 +1,13 @@
-"""The paying test server, for every test: `paying(...)` starts one in a mode and gives its URL and record."""
+"""The paying test server, for every test: `started(...)` starts one in a mode and gives its URL and record."""
 
 import json
 import os
 import subprocess
+import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,45 +17,62 @@ ROOT = Path(__file__).resolve().parents[3]
 SERVER = os.environ.get("X402_PAYING_SERVER", str(ROOT / "target" / "debug" / "examples" / "paying_server"))
 # The first development account, known to everyone.
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+#: How long a test waits for what must happen, before it fails.
+PATIENCE_S = 20.0
 
 
 class Paying:
     """A server and what it saw."""
 
-    def __init__(self, *mode):
+    def __init__(self, *mode: str) -> None:
         self.process = subprocess.Popen([SERVER, *mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
         self.url = self.process.stdout.readline().split()[1]
 
-    def state(self):
-        with urllib.request.urlopen(self.url + "/_server/state") as answer:
+    def state(self, now: bool = False) -> Any:
+        """The record; without `now`, after what is being served has ended."""
+        with urllib.request.urlopen(self.url + "/_server/state" + ("?now" if now else "")) as answer:
             return json.load(answer)
 
-    def release(self):
+    def await_state(self, **least: int) -> None:
+        """Waits until counts of the record are so high."""
+        end = time.monotonic() + PATIENCE_S
+        while any((state := self.state(now=True))[name] < number for name, number in least.items()):
+            assert time.monotonic() < end, f"{least} is not reached: {state}"
+            time.sleep(0.005)
+
+    def release(self) -> None:
         urllib.request.urlopen(urllib.request.Request(self.url + "/_server/release", method="POST")).close()
 
-    def stop(self):
+    def stop(self) -> None:
+        assert self.process.stdin and self.process.stdout
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
 
 
-def started(*mode):
+def started(*mode: str) -> Iterator[Paying]:
     server = Paying(*mode)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def openai_server():
+def openai_server() -> Iterator[Paying]:
     yield from started("--openai")
 
 
 @pytest.fixture
-def server():
-    yield from started("--scenario", str(ROOT / "bindings" / "python" / "tests" / "scenario.json"))
+def server() -> Iterator[Paying]:
+    yield from started("--scenario", str(Path(__file__).with_name("scenario.json")))
 
 
 @pytest.fixture
-def client():
+def client() -> Iterator[libx402.Client]:
     with libx402.Client(wallet=libx402.Wallet().add_evm_key(KEY)) as made:
         yield made
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))

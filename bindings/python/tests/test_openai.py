@@ -1,6 +1,7 @@
 """The OpenAI SDK, unchanged but for its HTTP client: each call is paid once, also when the SDK tries again."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import httpx2
@@ -8,27 +9,27 @@ import openai
 import pytest
 
 import libx402
-from conftest import KEY
+from conftest import KEY, Paying
 from libx402 import httpx as under_httpx
 from libx402 import httpx2 as under_httpx2
 
 SYNC = [(httpx.Client, under_httpx.Transport), (httpx2.Client, under_httpx2.Transport)]
 ASYNC = [(httpx.AsyncClient, under_httpx.AsyncTransport), (httpx2.AsyncClient, under_httpx2.AsyncTransport)]
-QUESTION = {"model": "test-model", "messages": [{"role": "user", "content": "hello"}]}
+QUESTION: Any = {"model": "test-model", "messages": [{"role": "user", "content": "hello"}]}
 
 
-def wallet():
+def wallet() -> libx402.Wallet:
     return libx402.Wallet().add_evm_key(KEY)
 
 
-def settled(server):
+def settled(server: Paying) -> tuple[int, int]:
     state = server.state()
     return state["payments_settled"], state["payments_distinct"]
 
 
 @pytest.mark.parametrize("http, transport", SYNC)
 @pytest.mark.parametrize("path", ["/v1", "/lost/v1", "/busy/v1"])
-def test_a_call_is_paid_once(openai_server, http, transport, path):
+def test_a_call_is_paid_once(openai_server: Paying, http: Any, transport: Any, path: str) -> None:
     with openai.OpenAI(base_url=openai_server.url + path, api_key="none",
                        http_client=http(transport=transport(wallet=wallet()))) as ai:
         answer = ai.chat.completions.create(**QUESTION)
@@ -38,7 +39,7 @@ def test_a_call_is_paid_once(openai_server, http, transport, path):
 
 
 @pytest.mark.parametrize("http, transport", SYNC)
-def test_tokens_are_not_held_back(openai_server, http, transport):
+def test_tokens_are_not_held_back(openai_server: Paying, http: Any, transport: Any) -> None:
     with openai.OpenAI(base_url=openai_server.url + "/held/v1", api_key="none",
                        http_client=http(transport=transport(wallet=wallet()))) as ai:
         stream = ai.chat.completions.create(stream=True, **QUESTION)
@@ -51,8 +52,8 @@ def test_tokens_are_not_held_back(openai_server, http, transport):
 
 @pytest.mark.parametrize("http, transport", ASYNC)
 @pytest.mark.parametrize("path", ["/v1", "/lost/v1", "/busy/v1"])
-def test_an_async_call_is_paid_once(openai_server, http, transport, path):
-    async def call():
+def test_an_async_call_is_paid_once(openai_server: Paying, http: Any, transport: Any, path: str) -> None:
+    async def call() -> Any:
         async with openai.AsyncOpenAI(base_url=openai_server.url + path, api_key="none",
                                       http_client=http(transport=transport(wallet=wallet()))) as ai:
             return await ai.chat.completions.create(**QUESTION)
@@ -61,8 +62,8 @@ def test_an_async_call_is_paid_once(openai_server, http, transport, path):
 
 
 @pytest.mark.parametrize("http, transport", ASYNC)
-def test_async_tokens_are_not_held_back(openai_server, http, transport):
-    async def call():
+def test_async_tokens_are_not_held_back(openai_server: Paying, http: Any, transport: Any) -> None:
+    async def call() -> Any:
         async with openai.AsyncOpenAI(base_url=openai_server.url + "/held/v1", api_key="none",
                                       http_client=http(transport=transport(wallet=wallet()))) as ai:
             stream = await ai.chat.completions.create(stream=True, **QUESTION)
@@ -74,7 +75,7 @@ def test_async_tokens_are_not_held_back(openai_server, http, transport):
     assert settled(openai_server) == (1, 1)
 
 
-def test_what_is_too_dear_is_a_402_and_not_paid(openai_server):
+def test_what_is_too_dear_is_a_402_and_not_paid(openai_server: Paying) -> None:
     with openai.OpenAI(base_url=openai_server.url + "/expensive/v1", api_key="none",
                        http_client=httpx2.Client(transport=under_httpx2.Transport(wallet=wallet()))) as ai:
         with pytest.raises(openai.APIStatusError) as raised:

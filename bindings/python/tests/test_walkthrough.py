@@ -3,20 +3,21 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import conftest
 
 EXAMPLES = conftest.ROOT / "bindings/python/examples"
 
 
-def run(name, *arguments):
+def run(name: str, *arguments: object) -> str:
     done = subprocess.run([sys.executable, EXAMPLES / name, *map(str, arguments)], capture_output=True, text=True,
                           env={**os.environ, "EVM_PRIVATE_KEY": conftest.KEY})
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_walkthrough(tmp_path):
+def test_walkthrough(tmp_path: Path) -> None:
     for server in conftest.started("--demo"):
         said = run("walkthrough.py", server.url, tmp_path)
         assert server.state()["payments_settled"] == 5
@@ -25,6 +26,6 @@ def test_walkthrough(tmp_path):
         assert text in said, said
 
 
-def test_openai_example(openai_server):
+def test_openai_example(openai_server: conftest.Paying) -> None:
     assert run("openai_chat.py", openai_server.url + "/v1").strip()
     assert openai_server.state()["payments_settled"] == 1

@@ -7,7 +7,7 @@ names. Settings, statuses and rules are described in x402.h; this package adds n
 from . import _raw
 from .client import Client, HeaderPayment
 from .errors import (ArgumentError, Cancelled, Error, LimitError, NetworkError, PaymentError, Status, Stop,
-                     SystemFailure, TimedOut)
+                     SystemFailure, TimedOut, error_of)
 from .payment import Money, Payment
 from .request import Request
 from .response import AsyncResponse, Response
@@ -16,7 +16,7 @@ from .wallet import Ledger, Policy, Wallet
 __all__ = [
     "ArgumentError", "AsyncResponse", "Cancelled", "Client", "Error", "HeaderPayment", "Ledger", "LimitError", "Money",
     "NetworkError", "Payment", "PaymentError", "Policy", "Request", "Response", "Status", "Stop", "SystemFailure",
-    "TimedOut", "Wallet", "live_handles", "version",
+    "TimedOut", "Wallet", "error_of", "live_handles", "version",
 ]
 
 if _raw.lib.x402_abi_version() != _raw.lib.X402_ABI_VERSION:

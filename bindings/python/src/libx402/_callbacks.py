@@ -57,11 +57,13 @@ class Shared:
         return STOPPED
 
 
-@ffi.def_extern(name="_x402_read", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_read", error=STOPPED)
 def _read(userdata: Any, buffer: Any, cap: int, length: Any) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
-        data = slot.read(cap) if slot.read else b""
+        data = memoryview(slot.read(cap) if slot.read else b"").cast("B")
+        if len(data) > cap:
+            raise ValueError(f"the body's source gave {len(data)} bytes where {cap} were asked for: it must heed the size")
         length[0] = len(data)
         ffi.memmove(buffer, data, len(data))
         return 0
@@ -69,7 +71,7 @@ def _read(userdata: Any, buffer: Any, cap: int, length: Any) -> int:
         return slot.stop(raised)
 
 
-@ffi.def_extern(name="_x402_rewind", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_rewind", error=STOPPED)
 def _rewind(userdata: Any) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
@@ -84,7 +86,7 @@ def _total(number: int) -> Optional[int]:
     return None if number == lib.X402_LENGTH_UNKNOWN else number
 
 
-@ffi.def_extern(name="_x402_progress", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_progress", error=STOPPED)
 def _progress(userdata: Any, sent: int, send_total: int, received: int, receive_total: int) -> int:
     slot: Slot = ffi.from_handle(userdata)
     try:
@@ -95,18 +97,7 @@ def _progress(userdata: Any, sent: int, send_total: int, received: int, receive_
         return slot.stop(raised)
 
 
-@ffi.def_extern(name="_x402_chunk", error=STOPPED)  # type: ignore[untyped-decorator]
-def _chunk(userdata: Any, data: Any, length: int) -> int:
-    slot: Slot = ffi.from_handle(userdata)
-    try:
-        if slot.read:
-            slot.read(ffi.buffer(data, length)[:])
-        return 0
-    except BaseException as raised:
-        return slot.stop(raised)
-
-
-@ffi.def_extern(name="_x402_approve", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_approve", error=STOPPED)
 def _approve(userdata: Any, offer: Any, length: int) -> int:
     shared: Shared = ffi.from_handle(userdata)
     try:
@@ -115,7 +106,7 @@ def _approve(userdata: Any, offer: Any, length: int) -> int:
         return shared.report(raised)
 
 
-@ffi.def_extern(name="_x402_sign", error=STOPPED)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_sign", error=STOPPED)
 def _sign(userdata: Any, kind: Any, data: Any, length: int, signature: Any, cap: int, signature_length: Any) -> int:
     shared: Shared = ffi.from_handle(userdata)
     try:
@@ -132,7 +123,7 @@ def _sign(userdata: Any, kind: Any, data: Any, length: int, signature: Any, cap:
         return shared.report(raised)
 
 
-@ffi.def_extern(name="_x402_log")  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="_x402_log")
 def _log(userdata: Any, level: int, line: Any, length: int) -> None:
     shared: Shared = ffi.from_handle(userdata)
     try:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any, Optional
 
+from . import _form
 from .client import Client
 from .errors import Error, Status
 from .request import Request
@@ -75,8 +76,13 @@ def _settings(request: Any) -> dict[str, object]:
     return settings
 
 
-def request_of(module: ModuleType, request: Any) -> Request:
-    """A request of the package as one of the library. A body in memory is handed over whole, others are streamed."""
+def _length(request: Any) -> Optional[int]:
+    length = request.headers.get("content-length")
+    return None if length is None else int(length)
+
+
+def request_of(request: Any, body: Any) -> Request:
+    """A request of the package as one of the library. `body` is bytes, or what gives them, or None."""
     headers = []
     for name, value in request.headers.raw:
         lower = name.lower()
@@ -84,39 +90,46 @@ def request_of(module: ModuleType, request: Any) -> Request:
         if lower == PURCHASE_KEY_HEADER or (lower in OWN_HEADERS and (lower != b"host" or default_host)):
             continue
         headers.append((name, value))
+    if isinstance(body, bytes):
+        headers, body = _form.settled(headers, body)
+        if not body and request.method not in ("POST", "PUT", "PATCH"):
+            body = None
     out = Request(request.method, str(request.url), headers=headers, settings=_settings(request))
+    return out if body is None else out.body(body, None if isinstance(body, bytes) else _length(request))
+
+
+def sync_body(module: ModuleType, request: Any) -> Any:
+    """A body in memory whole, and likewise a form of known and moderate length; others as they come.
+
+    Those have no way back: a stream of these packages says once or again by raising, so the library keeps a copy.
+    """
     stream = request.stream
     if isinstance(stream, module.ByteStream):
-        data = b"".join(stream)
-        if data or request.method in ("POST", "PUT", "PATCH"):
-            out.body(data)
-    else:
-        length = request.headers.get("content-length")
-        # Without a way back: a stream of these packages says once or again by raising, the library keeps a copy.
-        if isinstance(stream, module.SyncByteStream) and not isinstance(stream, module.AsyncByteStream):
-            out.body(iter(stream), None if length is None else int(length))
-        elif isinstance(stream, module.AsyncByteStream):
-            out.body(_only_async(stream), None if length is None else int(length))
-    return out
+        return b"".join(stream)
+    if _form.is_collected(request.headers.raw, _length(request)):
+        return _whole(list(stream), request)
+    return iter(stream) if isinstance(stream, module.SyncByteStream) else None
+
+
+async def async_body(module: ModuleType, request: Any) -> Any:
+    """As `sync_body`, in an event loop."""
+    stream = request.stream
+    if isinstance(stream, module.ByteStream):
+        return b"".join(stream)
+    if _form.is_collected(request.headers.raw, _length(request)):
+        return _whole([piece async for piece in stream], request)
+    return _only_async(stream) if isinstance(stream, module.AsyncByteStream) else None
+
+
+def _whole(pieces: list[bytes], request: Any) -> Any:
+    data = b"".join(pieces)
+    # A length that is not true is for the library to refuse, as it does while streaming.
+    return data if len(data) == _length(request) else iter([data])
 
 
 async def _only_async(stream: Any) -> AsyncIterator[bytes]:
     async for piece in stream:
         yield piece
-
-
-def sync_request_of(module: ModuleType, request: Any) -> Request:
-    """As `request_of`, where the stream may be of both kinds (a form with files)."""
-    if isinstance(request.stream, module.SyncByteStream) and isinstance(request.stream, module.AsyncByteStream) \
-            and not isinstance(request.stream, module.ByteStream):
-        stream, request.stream = request.stream, module.ByteStream(b"")
-        try:
-            out = request_of(module, request)
-        finally:
-            request.stream = stream
-        length = request.headers.get("content-length")
-        return out.body(iter(stream), None if length is None else int(length))
-    return request_of(module, request)
 
 
 def answer(module: ModuleType, response: Any, stream: Any) -> Any:
@@ -178,7 +191,7 @@ class SyncTransport(Base):
     def handle_request(self, request: Any) -> Any:
         """Sends a request of the package, paying on the way."""
         with mapped(self._module, request):
-            response = self.client.send(sync_request_of(self._module, request))
+            response = self.client.send(request_of(request, sync_body(self._module, request)))
         return answer(self._module, response, self._body(response, request))
 
     def close(self) -> None:
@@ -193,7 +206,7 @@ class AsyncTransportBase(Base):
     async def handle_async_request(self, request: Any) -> Any:
         """Sends a request of the package, paying on the way."""
         with mapped(self._module, request):
-            response = await self.client.asend(request_of(self._module, request))
+            response = await self.client.asend(request_of(request, await async_body(self._module, request)))
         return answer(self._module, response, self._body(response, request))
 
     async def aclose(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as json_of
 import os
+import threading
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, Callable, Optional, Union
@@ -37,9 +38,13 @@ class Client(Handle):
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         self._log = _callbacks.Shared(log) if log else None
         self._settings = dict(settings or {})
-        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aio.Queue] = weakref.WeakKeyDictionary()
+        self._no_queues()
         self._handle = self._make()
         self._pid = os.getpid()
+
+    def _no_queues(self) -> None:
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aio.Queue] = weakref.WeakKeyDictionary()
+        self._queues_lock = threading.Lock()
 
     def _make(self) -> Any:
         config = make("x402_config **", lib.x402_config_new, lib.x402_config_free)
@@ -79,7 +84,7 @@ class Client(Handle):
                             " make the client in the child, with a ledger file if budgets are to hold over both")
         if self._ledger._pid != os.getpid():
             self._ledger = Ledger(self._ledger.path)
-        self._queues = weakref.WeakKeyDictionary()
+        self._no_queues()
         self._handle = self._make()
         self._pid = os.getpid()
 
@@ -128,7 +133,8 @@ class Client(Handle):
     # ---- without blocking ----
 
     async def asend(self, request: Request) -> AsyncResponse:
-        """As `send`, from a coroutine. Cancelling the task cancels the call."""
+        """As `send`, from a coroutine. Cancelling the task cancels the call; the CancelledError then has an `Error` as
+        its attribute `x402`, which says where the money is. `error_of` finds it, also behind a timeout."""
         queue = self._queue()
         handle = await queue.send(request)
         return AsyncResponse(handle, self, request, queue)
@@ -144,14 +150,29 @@ class Client(Handle):
 
     def _queue(self) -> aio.Queue:
         handle, loop = self._alive(), asyncio.get_running_loop()
-        queue = self._queues.get(loop)
-        if queue is None or queue.closed:
+        with self._queues_lock:
+            queue = self._queues.get(loop)
+            if queue is not None and not queue.closed:
+                return queue
+            orphans = [other for other in self._queues.values() if other.orphaned]
             queue = self._queues[loop] = aio.Queue(handle, loop)
+        for orphan in orphans:
+            orphan.close()
         return queue
+
+    def close(self) -> None:
+        """Frees it. What is under way ends as if it were still there."""
+        super().close()
+        with self._queues_lock:
+            queues = list(self._queues.values())
+            self._queues.clear()
+        # Outside the lock, where the last reference ends: a queue in use lives until its last answer is closed.
+        queues.clear()
 
     async def aclose(self) -> None:
         """Ends what this event loop has under way, and closes the client."""
-        queue = self._queues.pop(asyncio.get_running_loop(), None)
+        with self._queues_lock:
+            queue = self._queues.pop(asyncio.get_running_loop(), None)
         if queue:
             await queue.aclose()
         self.close()

@@ -130,9 +130,27 @@ def text(value: Any) -> Optional[str]:
     return None if value == ffi.NULL else ffi.string(value).decode("utf-8", "surrogateescape")
 
 
-def own_error(status: int, message: str) -> Error:
-    """An error of the binding's own, before anything was sent."""
-    return class_of(status)(status, message, Money.NONE, "never", 0, None)
+def own_error(status: int, message: str, money: Money = Money.NONE, payment: Optional[Payment] = None,
+              retry: str = "never") -> Error:
+    """An error of the binding's own; without more said, from before anything was sent."""
+    return class_of(status)(status, message, money, retry, 0, payment)
+
+
+def error_of(raised: Optional[BaseException]) -> Optional[Error]:
+    """The `Error` in or behind an exception of any package, which says where the money is: also behind a timeout of
+    asyncio's or a cancelled task. None if there is none: then no call of libx402's was under way."""
+    seen: set[int] = set()
+    waiting = [raised]
+    while waiting:
+        known = waiting.pop()
+        if known is None or id(known) in seen:
+            continue
+        seen.add(id(known))
+        found = known if isinstance(known, Error) else getattr(known, "x402", None)
+        if isinstance(found, Error):
+            return found
+        waiting += [known.__context__, known.__cause__]
+    return None
 
 
 def take_error(handle: Any, status: int) -> Error:

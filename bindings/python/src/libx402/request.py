@@ -33,7 +33,7 @@ class Pieces:
             piece = next(self.iterator, None)
             if piece is None:
                 return self.left
-            self.left = _bytes_only(piece)
+            self.left = bytes_only(piece)
         out, self.left = self.left[:cap], self.left[cap:]
         return out
 
@@ -41,7 +41,34 @@ class Pieces:
         self.iterator, self.left = iter(self.source), memoryview(b"")
 
 
-def _bytes_only(piece: object) -> memoryview:
+class File:
+    """A binary file from where it stands, whatever size of pieces it gives."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.source = source
+        self.left = memoryview(b"")
+        self.start = source.tell() if _can_seek(source) else None
+
+    def length(self) -> Optional[int]:
+        """How much there is, where that can be found out."""
+        if self.start is None:
+            return None
+        end = self.source.seek(0, os.SEEK_END)
+        self.source.seek(self.start)
+        return end - self.start
+
+    def read(self, cap: int) -> memoryview:
+        if not self.left:
+            self.left = bytes_only(self.source.read(cap))
+        out, self.left = self.left[:cap], self.left[cap:]
+        return out
+
+    def rewind(self) -> None:
+        self.left = memoryview(b"")
+        self.source.seek(self.start or 0)
+
+
+def bytes_only(piece: object) -> memoryview:
     if isinstance(piece, (bytes, bytearray, memoryview)):
         return memoryview(piece).cast("B")
     raise TypeError(f"a body consists of bytes, not of {type(piece).__name__}; open a file with mode 'rb'")
@@ -108,20 +135,10 @@ class Request(Handle):
         return self
 
     def _body_of_file(self, source: BinaryIO, length: Optional[int]) -> None:
-        def read(cap: int) -> memoryview:
-            return _bytes_only(source.read(cap))
-
-        rewind = None
-        if _can_seek(source):
-            start = source.tell()
-            if length is None:
-                length = source.seek(0, os.SEEK_END) - start
-                source.seek(start)
-
-            def rewind() -> None:
-                source.seek(start)
-
-        self._reader(read, rewind, length)
+        file = File(source)
+        if length is None:
+            length = file.length()
+        self._reader(file.read, None if file.start is None else file.rewind, length)
 
     def _reader(self, read: Optional[Callable[[int], Any]], rewind: Optional[Callable[[], None]],
                 length: Optional[int]) -> None:

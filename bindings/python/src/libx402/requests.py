@@ -19,8 +19,9 @@ from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers, select_proxy
 
+from . import _form
 from .client import Client
-from .errors import Error, Status
+from .errors import Error, Status, encoded
 from .request import Request
 from .response import Response
 
@@ -194,12 +195,16 @@ def _request_of(request: requests.PreparedRequest, timeout: Any) -> Request:
     purchase_key = headers.get("x402-purchase-key")
     if purchase_key is not None:
         settings["purchase_key"] = purchase_key
-    pairs = [(name, value) for name, value in headers.items() if name.lower() not in OWN_HEADERS]
+    body: Any = request.body.encode() if isinstance(request.body, str) else request.body
+    pairs = [(_raw(name), _raw(value)) for name, value in headers.items() if name.lower() not in OWN_HEADERS]
+    if isinstance(body, bytes):
+        pairs, body = _form.settled(pairs, body)
     out = Request(request.method or "GET", request.url or "", headers=pairs, settings=settings)
-    body: Any = request.body
     length = headers.get("content-length")
-    if isinstance(body, str):
-        out.body(body.encode())
-    elif body is not None:
+    if body is not None:
         out.body(body, None if length is None else int(length))
     return out
+
+
+def _raw(text: Union[str, bytes]) -> bytes:
+    return encoded(text) if isinstance(text, str) else text

@@ -7,27 +7,51 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._raw import ffi, lib
-from .errors import Error, check, encoded, take_error, text
+from .errors import Error, Status, encoded, own_error, take_error, text
 from .payment import Money, Payment
 from .request import Request
 
 if TYPE_CHECKING:
-    from .aio import Queue
+    from ._callbacks import Slot
+    from .aio import Operation, Queue
     from .client import Client
 
 #: How much of a body is read at once.
 READ_BYTES = 64 * 1024
+#: How much of a body is held in memory, unless more is asked for.
+READ_LIMIT_BYTES = 1 << 30
 
 
-def raise_own(slot: Any, error: Error) -> Exception:
+def raise_own(slot: Optional[Slot], error: Error) -> BaseException:
     """What to raise for a failed call: the exception of a callback that stopped it, or the error."""
     raised = slot.take() if slot is not None else None
     if raised is None:
         return error
     raised.__cause__ = error
-    raised.x402 = error
-    own: Exception = raised
-    return own
+    raised.x402 = error  # type: ignore[attr-defined]
+    return raised
+
+
+class Lines:
+    """Puts pieces of bytes together to lines, without their ends."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+
+    def of(self, piece: bytes) -> list[bytes]:
+        """The lines that end in this piece."""
+        first, *others = piece.split(b"\n")
+        self._rest.append(first)
+        if not others:
+            return []
+        whole = [b"".join(self._rest), *others[:-1]]
+        self._rest = [others[-1]]
+        return [line[:-1] if line.endswith(b"\r") else line for line in whole]
+
+    def last(self) -> list[bytes]:
+        """The line that no end followed, if there is one."""
+        rest = b"".join(self._rest)
+        return [rest] if rest else []
 
 
 class Head:
@@ -89,6 +113,10 @@ class Head:
         """What was asked, signed and answered; None if the server asked for nothing."""
         return self._last[1] if self._last else Payment.of(lib.x402_response_payment(self._handle))
 
+    @property
+    def _slot(self) -> Optional[Slot]:
+        return None if self._request is None else self._request._slot
+
     def _end(self) -> None:
         if self._last is None:
             self.raw_headers, self.url
@@ -103,20 +131,20 @@ class Response(Head):
     """An answer to be read by one thread at a time. Use it in a `with`, or read it to its end and close it."""
 
     def read_some(self, size: int = READ_BYTES) -> bytes:
-        """The next bytes, as soon as there are any; b"" is the end."""
+        """The next bytes, as soon as there are any; b"" is the end. A read that failed fails again."""
         buffer = ffi.new("uint8_t[]", size)
         length, error = ffi.new("size_t *"), ffi.new("x402_error **")
         status = lib.x402_response_read(self._handle, buffer, size, length, error)
         if status != 0:
-            raise raise_own(self._request and self._request._slot, take_error(error[0], status))
+            raise raise_own(self._slot, take_error(error[0], status))
         return bytes(ffi.buffer(buffer, length[0]))
 
-    def read(self, limit: int = 1 << 30) -> bytes:
-        """The rest of the body, of at most `limit` bytes."""
+    def read(self, limit: int = READ_LIMIT_BYTES) -> bytes:
+        """The rest of the body, of at most `limit` bytes; the same again when it is asked for again."""
         data, length, error = ffi.new("uint8_t **"), ffi.new("size_t *"), ffi.new("x402_error **")
         status = lib.x402_response_read_all(self._handle, limit, ffi.cast("const uint8_t **", data), length, error)
         if status != 0:
-            raise raise_own(self._request and self._request._slot, take_error(error[0], status))
+            raise raise_own(self._slot, take_error(error[0], status))
         return bytes(ffi.buffer(data[0], length[0]))
 
     def text(self, encoding: str = "utf-8") -> str:
@@ -134,12 +162,10 @@ class Response(Head):
 
     def lines(self) -> Iterator[bytes]:
         """The body in lines, each as soon as it is whole, without its end."""
-        rest = b""
+        lines = Lines()
         for piece in self:
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from (line[:-1] if line.endswith(b"\r") else line for line in whole)
-        if rest:
-            yield rest
+            yield from lines.of(piece)
+        yield from lines.last()
 
     def close(self) -> None:
         """Closes the connection, or hands a fully read one back. `status`, `headers`, `money`, `payment` stay."""
@@ -153,19 +179,58 @@ class Response(Head):
 
 
 class AsyncResponse(Head):
-    """An answer that an event loop reads, by one task at a time. Use it in an `async with`, or close it."""
+    """An answer that an event loop reads, by one task at a time. Use it in an `async with`, or close it.
+
+    Cancelling a task that reads loses no byte: the read goes on, and what it gives is the next read's. To end the call,
+    close the answer.
+    """
 
     def __init__(self, handle: Any, client: Client, request: Optional[Request], queue: Queue) -> None:
         super().__init__(handle, client, request)
         self._queue = queue
+        self._reading: Optional[Operation] = None
+        #: What was read and not given out: by a `read` that did not come to the end, or into a larger buffer.
+        self._left = bytearray()
+        self._whole: Optional[bytes] = None
 
     async def read_some(self, size: int = READ_BYTES) -> bytes:
-        """The next bytes, as soon as there are any; b"" is the end."""
-        return await self._queue.read(self._handle, self._request, size)
+        """The next bytes, as soon as there are any; b"" is the end. A read that failed fails again."""
+        if not self._left:
+            piece = await self._next(size)
+            if len(piece) <= size:
+                return piece
+            self._left += piece
+        piece = bytes(self._left[:size])
+        del self._left[:size]
+        return piece
 
-    async def read(self) -> bytes:
-        """The rest of the body."""
-        return b"".join([piece async for piece in self])
+    async def _next(self, size: int = READ_BYTES) -> bytes:
+        if self._reading is None:
+            self._reading = await self._queue.start_read(self._handle, self._slot, min(size, READ_BYTES))
+        elif self._reading.awaited:
+            raise own_error(Status.BUSY, "another task reads this answer: one at a time", self.money, self.payment)
+        operation = self._reading
+        await operation.wait()
+        self._reading = None
+        if operation.failed:
+            raise raise_own(operation.slot, operation.failed)
+        return operation.data()
+
+    async def read(self, limit: int = READ_LIMIT_BYTES) -> bytes:
+        """The rest of the body, of at most `limit` bytes; the same again when it is asked for again."""
+        if self._whole is None:
+            while piece := await self._next():
+                self._left += piece
+                if len(self._left) > limit:
+                    raise own_error(Status.RESPONSE_LIMIT, f"the answer is larger than the {limit} bytes it may have",
+                                    self.money, self.payment)
+            self._whole = bytes(self._left)
+            self._left.clear()
+        return self._whole
+
+    async def text(self, encoding: str = "utf-8") -> str:
+        """The rest of the body as a text."""
+        return (await self.read()).decode(encoding)
 
     async def json(self) -> Any:
         """The rest of the body as JSON."""
@@ -174,6 +239,15 @@ class AsyncResponse(Head):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self.read_some():
             yield piece
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The body in lines, each as soon as it is whole, without its end."""
+        lines = Lines()
+        async for piece in self:
+            for line in lines.of(piece):
+                yield line
+        for line in lines.last():
+            yield line
 
     async def aclose(self) -> None:
         """As `Response.close`."""

@@ -45,14 +45,19 @@ function fillRequest(request, { headers = [], body, settings = {}, onProgress })
   return told;
 }
 
-/** {request, body}: a handle, and the Body that the library may ask, if there is one. */
+/** {request, body, free}: a handle, the Body that the library may ask, if there is one, and how to let the handle go. */
 function requestOf(options) {
   known(options, REQUEST, 'a request');
   const request = make('x402_request_new', options.method ?? 'GET', options.url);
-  try {
-    return { request, body: fillRequest(request, options) };
-  } catch (error) {
+  const slot = raw.own?.('request', request);
+  const free = () => {
     raw.x402_request_free(request);
+    raw.disown?.(slot);
+  };
+  try {
+    return { request, free, body: fillRequest(request, options) };
+  } catch (error) {
+    free();
     if (options.body instanceof Body) options.body.end();
     throw error;
   }
@@ -87,7 +92,7 @@ class Client {
     const state = this.#open();
     const { signal } = options;
     signal?.throwIfAborted();
-    const { request, body } = requestOf(options);
+    const { request, body, free } = requestOf(options);
     if (body) state.bodies.add(body);
     let operation;
     const abort = () => {
@@ -110,7 +115,7 @@ class Client {
       throw causedBy(error, body);
     } finally {
       signal?.removeEventListener('abort', abort);
-      raw.x402_request_free(request);
+      free();
     }
   }
 
@@ -119,7 +124,7 @@ class Client {
     const { client } = this.#open();
     const { signal } = options;
     signal?.throwIfAborted();
-    const { request, body } = requestOf(options);
+    const { request, body, free } = requestOf(options);
     const abort = () => raw.x402_request_cancel(request);
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -131,7 +136,7 @@ class Client {
     } finally {
       signal?.removeEventListener('abort', abort);
       body?.end();
-      raw.x402_request_free(request);
+      free();
     }
   }
 

@@ -68,7 +68,7 @@ static void end(instance *instance)
     pthread_cond_broadcast(&instance->changed);
     pthread_mutex_unlock(&instance->lock);
     end_laters(instance);
-    free_owned(instance, "q");
+    free_owned(instance, 0);
     drop_lines(instance, NULL);
 }
 
@@ -92,7 +92,7 @@ static void environment_ends(napi_async_cleanup_hook_handle hook, void *data)
     instance *instance = data;
     (void)hook;
     end(instance);
-    free_owned(instance, "rpcl");
+    free_owned(instance, 1);
     close_watches(instance);
     napi_async_destroy(instance->env, instance->context);
     uv_close((uv_handle_t *)&instance->wake, wake_closed);

@@ -100,13 +100,13 @@ napi_value watch_set(napi_env, napi_callback_info);
 void close_watches(struct instance *);
 
 typedef struct owned {
-    char kind; /* the first letter of its noun; 0: free, and `handle` is the next free slot */
+    const struct noun *noun; /* NULL: free, and `handle` is the next free slot */
     void *handle;
 } owned;
 
 napi_value own(napi_env, napi_callback_info);
 napi_value disown(napi_env, napi_callback_info);
-void free_owned(struct instance *, const char *kinds);
+void free_owned(struct instance *, int all);
 
 /* ---- addon.c: an environment ---- */
 

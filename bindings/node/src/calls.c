@@ -152,6 +152,21 @@ int deliver_later(instance *instance)
     return 1;
 }
 
+/* What it gave, and JavaScript will not take. Each function frees its own and nothing else. */
+static void drop_outputs(const call *c)
+{
+    for (size_t i = 0; c->function->takes[i]; i++) {
+        void *given;
+        if (c->function->takes[i] != 'o' || !c->arguments[i].pointer)
+            continue;
+        memcpy(&given, c->arguments[i].pointer, sizeof given);
+        x402_error_free(given);
+        x402_response_free(given);
+        x402_payment_free(given);
+        x402_string_free(given);
+    }
+}
+
 /* At the end: cancels those that send a request, and waits for all, because they write to memory of JavaScript's. */
 void end_laters(instance *instance)
 {
@@ -163,6 +178,7 @@ void end_laters(instance *instance)
         pthread_cond_wait(&instance->changed, &instance->lock);
     while (instance->finished) {
         later *next = instance->finished->next;
+        drop_outputs(&instance->finished->call);
         forget(instance->finished);
         instance->finished = next;
     }

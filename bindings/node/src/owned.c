@@ -4,26 +4,22 @@
 
 #define SLOTS_MIN 64
 
-static void free_one(owned one)
-{
-    switch (one.kind) {
-    case 'q':
-        x402_queue_free(one.handle);
-        break;
-    case 'c':
-        x402_client_free(one.handle);
-        break;
-    case 'l':
-        x402_ledger_free(one.handle);
-        break;
-    case 'r':
-        x402_response_free(one.handle);
-        break;
-    case 'p':
-        x402_payment_free(one.handle);
-        break;
-    }
-}
+#define FREE(noun) static void free_##noun(void *handle) { x402_##noun##_free(handle); }
+FREE(queue)
+FREE(response)
+FREE(payment)
+FREE(request)
+FREE(client)
+FREE(ledger)
+
+/* In the order in which they are to be freed. */
+static const struct noun {
+    const char *name;
+    void (*free)(void *);
+} nouns[] = {
+#define NOUN(noun) {#noun, free_##noun}
+    NOUN(queue), NOUN(response), NOUN(payment), NOUN(request), NOUN(client), NOUN(ledger),
+};
 
 static int grow(instance *instance)
 {
@@ -36,17 +32,31 @@ static int grow(instance *instance)
     return 1;
 }
 
-/* own("queue", "client", "ledger", "response" or "payment", handle): a slot, for disown(slot) once it was freed. */
+static const struct noun *noun_of(napi_env env, napi_value name)
+{
+    char text[16] = "";
+    size_t len;
+    napi_get_value_string_utf8(env, name, text, sizeof text, &len);
+    for (size_t i = 0; i < COUNT(nouns); i++)
+        if (strcmp(nouns[i].name, text) == 0)
+            return &nouns[i];
+    return NULL;
+}
+
+/* own(noun, handle): a slot, for disown(slot) once it was freed. */
 napi_value own(napi_env env, napi_callback_info info)
 {
-    size_t count = 2, len, slot;
+    size_t count = 2, slot;
     napi_value arguments[2], out = NULL;
-    char kind[16] = "";
     int64_t handle = 0;
     instance *instance = instance_of(env);
     napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-    napi_get_value_string_utf8(env, arguments[0], kind, sizeof kind, &len);
     napi_get_value_int64(env, arguments[1], &handle);
+    const struct noun *noun = noun_of(env, arguments[0]);
+    if (!noun) {
+        fail(env, "own", "knows no such noun");
+        return NULL;
+    }
     if (instance->owned_free) {
         slot = instance->owned_free - 1;
         instance->owned_free = (size_t)(uintptr_t)instance->owned[slot].handle;
@@ -56,7 +66,7 @@ napi_value own(napi_env env, napi_callback_info info)
         fail(env, "own", "out of memory");
         return NULL;
     }
-    instance->owned[slot] = (owned){kind[0], (void *)(uintptr_t)handle};
+    instance->owned[slot] = (owned){noun, (void *)(uintptr_t)handle};
     napi_create_uint32(env, (uint32_t)slot, &out);
     return out;
 }
@@ -68,17 +78,18 @@ napi_value disown(napi_env env, napi_callback_info info)
     uint32_t slot = 0;
     instance *instance = instance_of(env);
     napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-    if (napi_get_value_uint32(env, argument, &slot) == napi_ok && slot < instance->owned_len && instance->owned[slot].kind) {
-        instance->owned[slot] = (owned){0, (void *)(uintptr_t)instance->owned_free};
+    if (napi_get_value_uint32(env, argument, &slot) == napi_ok && slot < instance->owned_len && instance->owned[slot].noun) {
+        instance->owned[slot] = (owned){NULL, (void *)(uintptr_t)instance->owned_free};
         instance->owned_free = slot + 1;
     }
     return NULL;
 }
 
-void free_owned(instance *instance, const char *kinds)
+/* Queues alone, or all. */
+void free_owned(instance *instance, int all)
 {
-    for (const char *kind = kinds; *kind; kind++)
+    for (const struct noun *noun = nouns; noun < nouns + (all ? COUNT(nouns) : 1); noun++)
         for (size_t i = 0; i < instance->owned_len; i++)
-            if (instance->owned[i].kind == *kind)
-                free_one(instance->owned[i]);
+            if (instance->owned[i].noun == noun)
+                noun->free(instance->owned[i].handle);
 }

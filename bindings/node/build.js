@@ -4,11 +4,12 @@
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { read, forC } = require('./src/generate.js');
+const { folder, forC, read } = require('./src/generate.js');
 
+const SOURCES = ['addon', 'callbacks', 'calls', 'owned', 'values', 'watch'];
 const here = (...parts) => path.join(__dirname, ...parts);
-const headers = [path.join(path.dirname(process.execPath), '../include/node'), '/usr/include/node', process.env.NODE_INCLUDE_DIR]
-  .reverse().find((folder) => folder && fs.existsSync(path.join(folder, 'node_api.h')));
+const headers = [process.env.NODE_INCLUDE_DIR, path.join(path.dirname(process.execPath), '../include/node'), '/usr/include/node']
+  .find((one) => one && fs.existsSync(path.join(one, 'node_api.h')));
 if (!headers) {
   console.error('node_api.h was not found beside this node; install libnode-dev or set NODE_INCLUDE_DIR');
   process.exit(1);
@@ -19,7 +20,7 @@ const link = directory
   : execFileSync('pkg-config', ['--libs', 'x402'], { encoding: 'utf8' }).trim().split(/\s+/);
 fs.mkdirSync(here('build'), { recursive: true });
 fs.writeFileSync(here('build/functions.h'), forC(read()));
-execFileSync(process.env.CC || 'cc', ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared',
-  `-I${here('build')}`, `-I${here('../../include')}`, `-I${headers}`, here('src/addon.c'), '-o', here('build/x402.node.new'),
-  ...link], { stdio: 'inherit' });
+execFileSync(process.env.CC || 'cc', ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-pthread',
+  `-I${here('build')}`, `-I${folder}`, `-I${headers}`, ...SOURCES.map((name) => here('src', `${name}.c`)),
+  '-o', here('build/x402.node.new'), ...link], { stdio: 'inherit' });
 fs.renameSync(here('build/x402.node.new'), here('build/x402.node'));

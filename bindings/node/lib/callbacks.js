@@ -1,30 +1,34 @@
 'use strict';
 /* callbacks.js: JavaScript functions that the library may ask. Only with the addon; each may return a promise.
  *
- * A thread of the library's waits for every answer. What throws is kept for whoever awaits the call, and refuses. */
+ * A thread of the library's waits for every answer. What a function throws refuses, and is kept for whoever awaits the call. */
 const { raw } = require('./raw.js');
 
 const FAILED = -1;
+const LENGTH_UNKNOWN = 0xffffffffffffffffn;
+
+function needAddon() {
+  if (raw.callback) return;
+  throw new TypeError('functions that the library calls (approve, sign, log, onProgress, streamed bodies) need the addon ' +
+    `(node build.js); ${raw.name} has none`);
+}
 
 class Callback {
-  /** `answers` maps a kind of question to function(data, room), which gives [number, bytes] or a promise of it. */
-  constructor(answers) {
-    if (!raw.callback) {
-      throw new TypeError('functions that the library calls (approve, sign, log, progress, streamed bodies) need the ' +
-        `addon (node build.js); ${raw.name} has none`);
-    }
+  /** `answers` maps a kind of question to function(data, room, kind), which gives [number, bytes] or a promise of it. */
+  constructor(answers, failed = () => {}) {
+    needAddon();
     this.failure = undefined;
     this.external = raw.callback(async (id, kind, data, room) => {
-      let number = FAILED;
-      let bytes;
+      let answer;
       try {
-        [number, bytes] = await (answers[kind] ?? answers.other)(data, room, kind);
+        answer = await (answers[kind] ?? answers.other)(data, room, kind);
       } catch (error) {
         this.failure ??= error;
-        number = FAILED;
+        answer = [FAILED];
+        failed(error);
       }
-      raw.answer(id, number, bytes);
-    }, false);
+      raw.answer(id, ...answer);
+    });
   }
 
   /** From now on every question is refused. The object must be kept while the library may ask. */
@@ -36,8 +40,8 @@ class Callback {
 /** A function for lines of the log: nobody waits for it, and nothing comes back. */
 class LogCallback {
   constructor(log) {
-    if (!raw.callback) throw new TypeError(`log needs the addon (node build.js); ${raw.name} has none`);
-    this.external = raw.callback(log, true);
+    needAddon();
+    this.external = raw.callback(log);
   }
 
   release() {
@@ -45,24 +49,27 @@ class LogCallback {
   }
 }
 
+/* {sent, sendTotal, received, receiveTotal} in bytes; a total that is not known is undefined. */
+function progressOf(data) {
+  const at = (index) => data.readBigUInt64LE(index * 8);
+  const total = (index) => (at(index) === LENGTH_UNKNOWN ? undefined : Number(at(index)));
+  return { sent: Number(at(0)), sendTotal: total(1), received: Number(at(2)), receiveTotal: total(3) };
+}
+
 /** Bytes for a request's body: from a function that opens the source anew, or from one source that cannot. */
 class Body {
   /** `open` gives an async iterable of Uint8Array; `again`: it may be called more than once. */
-  constructor(open, { again = false, length, onProgress } = {}) {
-    this.onProgress = onProgress;
+  constructor(open, { again = false, length } = {}) {
     this.open = open;
-    this.rest = null;
-    this.iterator = null;
     this.length = length;
     this.again = again;
+    this.onProgress = undefined;
+    this.rest = null;
+    this.iterator = null;
     this.callback = new Callback({
       read: (data, room) => this.read(room),
       rewind: () => this.rewind(),
-      progress: async (data) => {
-        const at = (index) => Number(data.readBigUInt64LE(index * 8));
-        const total = (index) => (data.readBigUInt64LE(index * 8) === 0xffffffffffffffffn ? undefined : at(index));
-        return [Number(await this.onProgress({ sent: at(0), sendTotal: total(1), received: at(2), receiveTotal: total(3) })) || 0];
-      },
+      progress: async (data) => [Number(await this.onProgress(progressOf(data))) || 0],
     });
   }
 
@@ -89,7 +96,9 @@ class Body {
   end() {
     this.callback.release();
     // A source that was not read to its end is told so; what it makes of that is its own affair.
-    Promise.resolve(this.iterator?.return?.()).catch(() => {});
+    const { iterator } = this;
+    this.iterator = null;
+    Promise.resolve().then(() => iterator?.return?.()).catch(() => {});
   }
 }
 

@@ -1,15 +1,16 @@
 'use strict';
-/* client.js: a client made from options, and a request through it without blocking. Owns the life of handles: explicit
- * close first, the garbage collector as a net. Knows nothing of fetch. */
-const { isMainThread } = require('node:worker_threads');
-const { raw, output, handle, number, text } = require('./raw.js');
-const { X402Error, check, checkLater, make, moneyName, paymentRecord } = require('./error.js');
-const { Body, Callback, LogCallback } = require('./callbacks.js');
-const { Queue } = require('./queue.js');
+/* client.js: a request through a client without blocking, and the client's ledger. Knows nothing of fetch. */
+const { raw, output, handle, text } = require('./raw.js');
+const { X402Error, check, checkLater, make } = require('./error.js');
+const { Answer } = require('./answer.js');
+const { Body } = require('./callbacks.js');
+const { Payment } = require('./payment.js');
+const { untaken } = require('./queue.js');
+const { State, known } = require('./setup.js');
 
-const READ_BYTES = 64 * 1024;
+const LENGTH_UNKNOWN = 0xffffffffffffffffn;
 const PAGE_ENTRIES = 10_000;
-const list = (value) => (value === undefined || value === null ? [] : Array.isArray(value) ? value : [value]);
+const REQUEST = ['method', 'url', 'headers', 'body', 'settings', 'onProgress', 'signal'];
 
 function takeText(out) {
   const found = text(out);
@@ -17,226 +18,66 @@ function takeText(out) {
   return found;
 }
 
-/* ---- making a client ---- */
-
-function signer({ sign }, keep) {
-  const callback = new Callback({
-    other: async (data, room, kind) => {
-      const typed = kind === 'evm-typed-data';
-      const signature = await sign(kind, typed ? JSON.parse(data.toString()) : data);
-      if (signature === 'other-kind') return [-2];
-      const bytes = typeof signature === 'string' ? Buffer.from(signature.replace(/^0x/, ''), 'hex') : Buffer.from(signature);
-      return [0, bytes];
-    },
-  });
-  keep.push(callback);
-  return callback.external;
-}
-
-function fillWallet(wallet, options, keep) {
-  for (const key of list(options.evmKey)) check('x402_wallet_add_evm_key', wallet, key);
-  for (const key of list(options.solanaKey)) check('x402_wallet_add_solana_key', wallet, key);
-  for (const { family = 'eip155', phrase, passphrase = null, path = null } of list(options.mnemonic)) {
-    check(`x402_wallet_add_${family === 'solana' ? 'solana' : 'evm'}_mnemonic`, wallet, phrase, passphrase, path);
-  }
-  for (const { path, password = null } of list(options.keyfile)) check('x402_wallet_add_keyfile', wallet, path, password);
-  for (const one of list(options.signer)) {
-    const external = signer(one, keep);
-    check('x402_wallet_add_signer', wallet, one.family ?? 'eip155', one.address, external, external);
+/* A body is a text, bytes, a Body, or {file: path}. */
+function giveBody(request, body) {
+  if (typeof body === 'string' || ArrayBuffer.isView(body)) {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    check('x402_request_body_bytes', request, bytes, bytes.length);
+  } else if (body instanceof Body) {
+    const { external } = body.callback;
+    check('x402_request_body_reader', request, external, body.again ? external : null, external,
+      body.length ?? LENGTH_UNKNOWN);
+  } else if (typeof body?.file === 'string') {
+    check('x402_request_body_file', request, body.file);
+  } else {
+    throw new TypeError('a body is a text, a Uint8Array, a Body, or {file: path}');
   }
 }
 
-function addressesOf(wallet) {
-  const found = {};
-  for (const family of ['eip155', 'solana']) {
-    found[family] = [];
-    const out = output();
-    while (raw.x402_wallet_address(wallet, family, found[family].length, out, null) === 0) found[family].push(text(out));
-  }
-  return found;
+function fillRequest(request, { headers = [], body, settings = {}, onProgress }) {
+  for (const [name, value] of headers) check('x402_request_header', request, name, value);
+  for (const [key, value] of Object.entries(settings)) check('x402_request_set', request, key, String(value));
+  if (body !== undefined && body !== null) giveBody(request, body);
+  if (!onProgress) return body instanceof Body ? body : null;
+  const told = body instanceof Body ? body : new Body(null);
+  told.onProgress = onProgress;
+  check('x402_request_progress', request, told.callback.external, told.callback.external);
+  return told;
 }
 
-function fillPolicy(policy, options, keep) {
-  for (const amount of list(options.maxPerPayment)) check('x402_policy_max_per_payment', policy, amount);
-  for (const { scope = 'all', windowSeconds = 0, amount } of list(options.budget)) {
-    check('x402_policy_budget', policy, scope, windowSeconds, amount);
-  }
-  for (const verb of ['allow', 'prefer']) {
-    for (const [what, patterns] of Object.entries(options[verb] ?? {})) {
-      for (const pattern of list(patterns)) check(`x402_policy_${verb}`, policy, what, pattern);
-    }
-  }
-  if (options.approve) {
-    const callback = new Callback({
-      approve: async (offer) => {
-        const answer = await options.approve(JSON.parse(offer.toString()));
-        return [answer === true ? 0 : typeof answer === 'number' ? answer : 1];
-      },
-    });
-    keep.push(callback);
-    check('x402_policy_approve', policy, callback.external, callback.external);
+/** {request, body, free}: a handle, the Body that the library may ask, if there is one, and how to let the handle go. */
+function requestOf(options) {
+  known(options, REQUEST, 'a request');
+  const request = make('x402_request_new', options.method ?? 'GET', options.url);
+  const slot = raw.own?.('request', request);
+  const free = () => {
+    raw.x402_request_free(request);
+    raw.disown?.(slot);
+  };
+  try {
+    return { request, free, body: fillRequest(request, options) };
+  } catch (error) {
+    free();
+    if (options.body instanceof Body) options.body.end();
+    throw error;
   }
 }
 
-/** What a client holds, apart from itself, so that it can be let go once the client is collected. */
-class State {
-  constructor(options) {
-    this.callbacks = [];
-    this.ends = new Set();
-    this.ledger = this.client = 0;
-    const config = make('x402_config_new');
-    try {
-      this.fill(config, options);
-      this.client = make('x402_client_new', config);
-      this.queue = new Queue(this.client);
-    } catch (error) {
-      this.close();
-      throw error;
-    } finally {
-      raw.x402_config_free(config);
-    }
+/* What a body's source threw is why the call failed. */
+function causedBy(error, body) {
+  const failure = body?.callback.failure;
+  if (failure !== undefined && error instanceof X402Error && error.cause === undefined) {
+    Object.defineProperty(error, 'cause', { value: failure, enumerable: false, configurable: true });
   }
-
-  fill(config, options) {
-    const wallet = make('x402_wallet_new');
-    const policy = make('x402_policy_new');
-    try {
-      fillWallet(wallet, options.wallet ?? {}, this.callbacks);
-      this.addresses = addressesOf(wallet);
-      check('x402_config_wallet', config, wallet);
-      if (options.policy) {
-        fillPolicy(policy, options.policy, this.callbacks);
-        check('x402_config_policy', config, policy);
-      }
-    } finally {
-      raw.x402_wallet_free(wallet);
-      raw.x402_policy_free(policy);
-    }
-    if (options.ledger !== undefined) {
-      this.ledger = make('x402_ledger_open', options.ledger || null);
-      check('x402_config_ledger', config, this.ledger);
-    }
-    for (const [key, value] of Object.entries(options.settings ?? {})) check('x402_config_set', config, key, String(value));
-    if (options.log) {
-      const callback = new LogCallback(options.log);
-      this.callbacks.push(callback);
-      check('x402_config_log', config, callback.external, callback.external);
-    }
-  }
-
-  /** First nobody waits for JavaScript any more, then the library is told to end. */
-  close() {
-    for (const callback of this.callbacks) callback.release();
-    for (const end of this.ends) end();
-    this.queue?.close();
-    raw.x402_client_free(this.client);
-    raw.x402_ledger_free(this.ledger);
-    this.client = this.ledger = 0;
-    live.delete(this);
-  }
+  return error;
 }
 
-const live = new Set();
 const forgotten = new FinalizationRegistry((state) => state.close());
-const unread = new FinalizationRegistry((response) => raw.x402_response_free(response));
-if (!isMainThread) process.once('exit', () => live.forEach((state) => state.close()));
-
-/* ---- an answer ---- */
-
-/** The head of an answer, and its body read piece by piece. */
-class Answer {
-  constructor(response, queue, ended) {
-    Object.defineProperties(this, {
-      response: { value: response, writable: true },
-      queue: { value: queue },
-      ended: { value: ended },
-      buffer: { value: null, writable: true },
-      reading: { value: null, writable: true },
-    });
-    this.status = raw.x402_response_status(response);
-    this.url = raw.x402_response_url(response);
-    this.headers = headersOf(response);
-    this.money = moneyName(raw.x402_response_money(response));
-    this.payment = paymentRecord(raw.x402_response_payment(response));
-    unread.register(this, response, this);
-  }
-
-  /** The next bytes, as they come; null at the end. One read at a time. */
-  async read() {
-    if (!this.response) return null;
-    this.buffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
-    let length;
-    try {
-      this.reading = this.queue.read(this.response, this.buffer);
-      length = await this.reading.promise;
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-    if (length > 0) return Uint8Array.prototype.slice.call(this.buffer, 0, length);
-    this.close();
-    return null;
-  }
-
-  /** Lets the connection go; what was not read is lost. */
-  close() {
-    if (!this.response) return;
-    unread.unregister(this);
-    raw.x402_response_free(this.response);
-    this.response = 0;
-    this.buffer = null;
-    this.ended();
-  }
-}
-
-function headersOf(response) {
-  const [name, value, length] = [output(), output(), output()];
-  return Array.from({ length: raw.x402_response_header_count(response) }, (_, index) => {
-    check('x402_response_header_at', response, index, name, value, length);
-    return [text(name), text(value, 'latin1', number(length))];
-  });
-}
-
-/** A payment for a request that another HTTP client sends. Whoever has `headerValue` can take the money. */
-class Payment {
-  #handle;
-  constructor(payment) {
-    this.#handle = payment;
-    this.headerName = raw.x402_payment_header_name(payment);
-    payments.register(this, payment, this);
-  }
-
-  get headerValue() {
-    return raw.x402_payment_header_value(this.#handle);
-  }
-
-  get record() {
-    return paymentRecord(this.#handle);
-  }
-
-  /** Reads the receipt of what was answered; gives where the money is. */
-  settle(status, headers) {
-    const pairs = [...headers];
-    check('x402_payment_settle', this.#handle, status, pairs.map(([name]) => name), pairs.map(([, value]) => value),
-      pairs.length);
-    return moneyName(raw.x402_payment_money(this.#handle));
-  }
-
-  close() {
-    payments.unregister(this);
-    raw.x402_payment_free(this.#handle);
-    this.#handle = 0;
-  }
-}
-const payments = new FinalizationRegistry((payment) => raw.x402_payment_free(payment));
-
-/* ---- the client ---- */
 
 class Client {
   #state;
   constructor(options = {}) {
     this.#state = new State(options);
-    live.add(this.#state);
     forgotten.register(this, this.#state, this);
     this.addresses = this.#state.addresses;
   }
@@ -246,106 +87,82 @@ class Client {
     return this.#state;
   }
 
-  #request({ method = 'GET', url, headers = [], body, settings = {}, onProgress }) {
-    const made = { request: make('x402_request_new', method, url), body: null };
-    try {
-      for (const [name, value] of headers) check('x402_request_header', made.request, name, value);
-      for (const [key, value] of Object.entries(settings)) check('x402_request_set', made.request, key, String(value));
-      if (body instanceof Body) made.body = body;
-      else if (onProgress) made.body = new Body(null, { onProgress });
-      if (made.body) made.body.onProgress = onProgress;
-      const external = made.body?.callback.external;
-      if (typeof body === 'string' || ArrayBuffer.isView(body)) {
-        const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-        check('x402_request_body_bytes', made.request, bytes, bytes.length);
-      } else if (body instanceof Body) {
-        check('x402_request_body_reader', made.request, external, body.again ? external : null, external,
-          body.length ?? 0xffffffffffffffffn);
-      } else if (body) {
-        check('x402_request_body_file', made.request, body.file);
-      }
-      if (onProgress) check('x402_request_progress', made.request, external, external);
-      return made;
-    } catch (error) {
-      raw.x402_request_free(made.request);
-      throw error;
-    }
-  }
-
   /** Sends a request and waits for the head of the answer, of whatever status, paying on the way if need be. */
   async send(options) {
     const state = this.#open();
     const { signal } = options;
     signal?.throwIfAborted();
-    const { request, body } = this.#request(options);
-    const end = () => {
-      state.ends.delete(end);
-      body?.end();
-    };
-    state.ends.add(end);
-    const operation = state.queue.send(request);
+    const { request, body, free } = requestOf(options);
+    if (body) state.bodies.add(body);
+    let operation;
     const abort = () => {
       operation.cancel();
       body?.callback.release();
     };
-    signal?.addEventListener('abort', abort, { once: true });
     try {
-      return new Answer(await operation.promise, state.queue, this.#ender(end));
+      operation = state.queue.send(request);
+      signal?.addEventListener('abort', abort, { once: true });
+      const response = await operation.promise;
+      // The signal may have come after the answer, and before it was taken.
+      if (signal?.aborted) throw untaken(response, 'cancelled when the answer had come');
+      if (!state.client) throw untaken(response, 'the client was closed before its answer was taken');
+      return new Answer(response, this, state, body);
     } catch (error) {
-      end();
-      const failure = body?.callback.failure;
-      if (failure !== undefined && error instanceof X402Error && error.cause === undefined) {
-        Object.defineProperty(error, 'cause', { value: failure, enumerable: false, configurable: true });
+      if (body) {
+        state.bodies.delete(body);
+        body.end();
       }
-      throw error;
+      throw causedBy(error, body);
     } finally {
       signal?.removeEventListener('abort', abort);
-      raw.x402_request_free(request);
+      free();
     }
   }
 
-  /** Holding the client, so that it is not collected while an answer of it is being read. */
-  #ender(end) {
-    return () => {
-      if (this.#state) end();
-    };
+  /* Runs NAME(client, request, ...) elsewhere; a signal ends it. */
+  async #ask(name, options, ...values) {
+    const { client } = this.#open();
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const { request, body, free } = requestOf(options);
+    const abort = () => raw.x402_request_cancel(request);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const out = output();
+      await checkLater(name, client, request, ...values, out);
+      return out;
+    } catch (error) {
+      throw causedBy(error, body);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      body?.end();
+      free();
+    }
   }
 
   /** What a request would cost, and what every rule says to it. Never pays. */
   async quote(options) {
-    const { client } = this.#open();
-    const { request, body } = this.#request(options);
-    try {
-      const out = output();
-      await checkLater('x402_client_quote_json', client, request, out);
-      return JSON.parse(takeText(out));
-    } finally {
-      body?.end();
-      raw.x402_request_free(request);
-    }
+    return JSON.parse(takeText(await this.#ask('x402_client_quote_json', options)));
   }
 
   /** Signs for a 402 that another HTTP client got: {status, headers, body}. Sends nothing. */
   async pay(options, { status, headers, body = '' }) {
-    const { client } = this.#open();
     const pairs = [...headers];
     const bytes = Buffer.from(body);
-    const { request } = this.#request(options);
-    try {
-      const out = output();
-      await checkLater('x402_client_pay_request', client, request, status, pairs.map(([name]) => name),
-        pairs.map(([, value]) => value), pairs.length, bytes, bytes.length, out);
-      return new Payment(handle(out));
-    } finally {
-      raw.x402_request_free(request);
-    }
+    const out = await this.#ask('x402_client_pay_request', options, status, pairs.map(([name]) => name),
+      pairs.map(([, value]) => value), pairs.length, bytes, bytes.length);
+    return new Payment(handle(out), this.#state);
+  }
+
+  #ledger() {
+    const { ledger } = this.#open();
+    if (!ledger) throw new TypeError('this client has no ledger of its own: give it {ledger: path}, or "" for one in memory');
+    return ledger;
   }
 
   #ledgerJson(name, ...values) {
-    const { ledger } = this.#open();
-    if (!ledger) throw new TypeError('this client has no ledger of its own: give it {ledger: path}, or "" for one in memory');
     const out = output();
-    check(name, ledger, ...values, out);
+    check(name, this.#ledger(), ...values, out);
     return JSON.parse(takeText(out));
   }
 
@@ -358,12 +175,14 @@ class Client {
     return this.#ledgerJson('x402_ledger_entries_json', afterId, limit);
   }
 
+  /** Entries whose outcome is open. */
   unsettled({ afterId = 0, limit = PAGE_ENTRIES } = {}) {
     return this.#ledgerJson('x402_ledger_unsettled_json', afterId, limit);
   }
 
-  abandon(entry) {
-    check('x402_ledger_abandon', this.#open().ledger, entry);
+  /** Gives up an entry that is unsettled. If its payment settles after all, it was paid twice. */
+  abandon(id) {
+    check('x402_ledger_abandon', this.#ledger(), id);
   }
 
   /** Cancels what is under way and frees everything. Answers that were not read to their end break off. */

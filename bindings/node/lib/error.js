@@ -18,27 +18,32 @@ function paymentRecord(payment) {
   return record;
 }
 
-/** Why a call failed, and where the money is. `code` is the status's name, such as X402_ERROR_TIMEOUT. */
+/** Why a call failed, and where the money is: where that is not said, it counts as spent, and only the very same payment may
+ * be presented again. `code` is the status's name, such as X402_ERROR_TIMEOUT. */
 class X402Error extends Error {
-  constructor(message, { code, money = 'none', retry = 'never', callbackValue = 0, payment = null, cause } = {}) {
+  constructor(message, { code, money = 'unknown', retry = 'same-bytes', callbackValue = 0, payment = null, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'X402Error';
     Object.assign(this, { code, money, retry, callbackValue, payment });
   }
 }
 
+/** An error that the library gave no handle for; `known` is what is known of the money. */
+function errorOf(status, known, message) {
+  const code = raw.x402_status_name(status);
+  return new X402Error(message ?? code, { code, ...known });
+}
+
 /** Takes the error: it is freed here. */
-function takeError(error, status, cause) {
+function takeError(error, status) {
+  if (!error) return errorOf(status);
   try {
-    const code = raw.x402_status_name(status);
-    if (!error) return new X402Error(code, { code, cause });
     return new X402Error(raw.x402_error_message(error), {
-      code,
+      code: raw.x402_status_name(status),
       money: moneyName(raw.x402_error_money(error)),
       retry: raw.x402_error_retry(error),
       callbackValue: raw.x402_error_callback_value(error),
       payment: paymentRecord(raw.x402_error_payment(error)),
-      cause,
     });
   } finally {
     raw.x402_error_free(error);
@@ -59,12 +64,36 @@ function make(name, ...values) {
   return handle(out);
 }
 
+/* Calls that wait, each on a thread. Of ffi-napi's they are libuv's four, which the program needs too. */
+const LATER_MAX = raw.callback ? 256 : 2;
+const later = { running: 0, waiting: [] };
+
+function runLater({ name, values, resolve, reject }) {
+  const error = output();
+  const over = () => {
+    later.running -= 1;
+    if (later.waiting.length) runLater(later.waiting.shift());
+  };
+  later.running += 1;
+  try {
+    raw[name].later(...values, error, (status) => {
+      over();
+      if (status) reject(takeError(handle(error), status));
+      else resolve();
+    });
+  } catch (thrown) {
+    over();
+    reject(thrown);
+  }
+}
+
 /** NAME on another thread, for calls that wait. */
 function checkLater(name, ...values) {
-  const error = output();
   return new Promise((resolve, reject) => {
-    raw[name].later(...values, error, (status) => (status ? reject(takeError(handle(error), status)) : resolve()));
+    const one = { name, values, resolve, reject };
+    if (later.running < LATER_MAX) runLater(one);
+    else later.waiting.push(one);
   });
 }
 
-module.exports = { AGAIN, CANCELLED, X402Error, check, checkLater, make, moneyName, paymentRecord, takeError };
+module.exports = { AGAIN, CANCELLED, X402Error, check, checkLater, errorOf, make, moneyName, paymentRecord, takeError };

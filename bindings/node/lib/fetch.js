@@ -3,42 +3,57 @@
  * redirect and no copy of its own: those are the library's. */
 const { Body, Client } = require('./client.js');
 const { X402Error } = require('./error.js');
+const { multipart } = require('./form.js');
 const { raw } = require('./raw.js');
+const { known } = require('./setup.js');
 
 /* A larger Blob is read piece by piece, and again for the paid replay. */
 const BLOB_BYTES_MAX = 8 * 1024 * 1024;
 const NO_BODY = new Set([101, 103, 204, 205, 304]);
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const OURS = ['settings', 'purchaseKey', 'onProgress', 'file'];
 const records = new WeakMap();
 
 /** {money, payment} of a response of ours; undefined for others. `payment` is null where nothing was asked. */
 const paymentOf = (response) => records.get(response);
-
-/* The parts of `init` that are ours, for Request must not see them. */
-function split(init = {}) {
-  const { x402 = {}, ...rest } = init;
-  return [rest, x402];
-}
 
 function isStream(body) {
   return body instanceof ReadableStream || (typeof body === 'object' && body !== null && Symbol.asyncIterator in body &&
     !(body instanceof Blob) && !ArrayBuffer.isView(body));
 }
 
-/** Bytes where they are at hand, because then the library knows the purchase by them; else a source to read from. */
-async function bodyOf(request, given, onProgress) {
+/* {init, ours, body}: what Request may see, our own options, and the body that only we know how to send. */
+async function split({ x402: ours = {}, ...init } = {}) {
+  known(ours, OURS, 'init.x402');
+  if (ours.file !== undefined) {
+    if (init.body !== undefined && init.body !== null) throw new TypeError('init.x402.file is a body, and init.body is another');
+    // A body that takes its place, for a Request would refuse a GET with one, as it should.
+    return { init: { ...init, body: '' }, ours, body: { file: String(ours.file) } };
+  }
+  if (!(init.body instanceof FormData)) return { init, ours };
+  const { bytes, type } = await multipart(init.body);
+  const headers = new Headers(init.headers);
+  if (!headers.has('content-type')) headers.set('content-type', type);
+  return { init: { ...init, body: bytes, headers }, ours, body: bytes };
+}
+
+/* Bytes where they are at hand, because then the library knows the purchase by them; else a source to read from. */
+async function bodyOf(request, given) {
   if (request.body === null) return undefined;
-  if (isStream(given) && raw.callback) return new Body(() => request.body, { onProgress });
+  if (isStream(given) && raw.callback) return new Body(() => request.body);
   if (given instanceof Blob && given.size > BLOB_BYTES_MAX && raw.callback) {
-    return new Body(() => given.stream(), { again: true, length: given.size, onProgress });
+    return new Body(() => given.stream(), { again: true, length: given.size });
   }
   return new Uint8Array(await request.arrayBuffer());
 }
 
-function headersFor(request, options) {
-  const headers = [...request.headers];
+function headersFor(request, ours, body) {
+  // Of a file's type nothing is known; what stands there is that of the body in its place.
+  const headers = [...request.headers].filter(([name, value]) => !(body?.file && name === 'content-type' &&
+    value === 'text/plain;charset=UTF-8'));
   if (!request.headers.has('accept')) headers.push(['accept', '*/*']);
-  const settings = { decompress: !request.headers.has('accept-encoding'), ...options.settings };
-  if (options.purchaseKey !== undefined) settings.purchase_key = options.purchaseKey;
+  const settings = { decompress: !request.headers.has('accept-encoding'), ...ours.settings };
+  if (ours.purchaseKey !== undefined) settings.purchase_key = ours.purchaseKey;
   if (request.redirect !== 'follow') settings.max_redirects = 0;
   return { headers, settings };
 }
@@ -66,7 +81,8 @@ function streamOf(answer, signal) {
         controller.error(signal.reason);
         answer.close();
       };
-      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      else signal.addEventListener('abort', abort, { once: true });
     },
     async pull(controller) {
       try {
@@ -104,9 +120,9 @@ function responseOf(answer, request) {
 /** A fetch of a client, or of one made from options. `fetch.client` is that client; close it when done. */
 function createFetch(clientOrOptions) {
   const client = clientOrOptions instanceof Client ? clientOrOptions : new Client(clientOrOptions);
-  async function fetch(input, init) {
-    const [rest, options] = split(init);
-    const request = new Request(input, rest);
+  async function fetch(input, given) {
+    const { init, ours, body } = await split(given);
+    const request = new Request(input, init);
     const { signal } = request;
     signal.throwIfAborted();
     let answer;
@@ -114,15 +130,15 @@ function createFetch(clientOrOptions) {
       answer = await client.send({
         method: request.method,
         url: request.url.replace(/#.*/s, ''),
-        ...headersFor(request, options),
-        body: await bodyOf(request, rest.body, options.onProgress),
-        onProgress: options.onProgress,
+        ...headersFor(request, ours, body),
+        body: body ?? await bodyOf(request, init.body),
+        onProgress: ours.onProgress,
         signal,
       });
     } catch (error) {
       throw failure(error, signal);
     }
-    if (request.redirect === 'error' && [301, 302, 303, 307, 308].includes(answer.status)) {
+    if (request.redirect === 'error' && REDIRECTS.has(answer.status)) {
       answer.close();
       throw new TypeError(`fetch failed: ${request.url} answered with a redirect, and redirect is "error"`);
     }

@@ -304,7 +304,10 @@ impl File {
             return Err(not_abandonable(id, entry.state));
         }
         rows::set_state(&transaction, id, State::Abandoned).map_err(&fault)?;
-        rows::wipe(&transaction, id).map_err(&fault)?;
+        // Paid after all, a purchase with a name presents it again.
+        if !entry.named {
+            rows::wipe(&transaction, id).map_err(&fault)?;
+        }
         rows::count(&transaction, &entry, rows::subtract_total).map_err(&fault)?;
         transaction.commit().map_err(&fault)
     }

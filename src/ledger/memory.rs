@@ -84,7 +84,7 @@ impl Books {
             if scope == Scope::Purchase {
                 let Some(purchase) = &intent.purchase else { return Ok(Amount::ZERO) };
                 let ids = self.purchases.get(key).into_iter().flatten();
-                let entries = ids.filter_map(|id| self.entries.get(id));
+                let entries = ids.filter_map(|id| self.entries.get(id)).filter(|(entry, _)| entry.state.counts());
                 let history = entries.map(|(entry, _)| (entry, entry.state == State::Open));
                 return Ok(purchase::spent(history, purchase, window_s, unit, now_s));
             }
@@ -135,7 +135,7 @@ impl Books {
 
     fn judge(&mut self, purchase: &Purchase, rule: RetryRule, now_s: u64) -> Result<Option<Standing>, Denied> {
         let Some(ids) = self.purchases.get(&purchase.id) else { return Ok(None) };
-        let entries = ids.iter().filter_map(|id| self.entries.get(id));
+        let entries = ids.iter().filter_map(|id| self.entries.get(id)).filter(|(entry, _)| entry.state.counts());
         let history: Vec<Past> = entries.map(|(entry, _)| entry.past(entry.state == State::Open)).collect();
         match judge(&history, purchase.named, rule, now_s) {
             Verdict::Sign => Ok(None),
@@ -247,12 +247,16 @@ impl Memory {
             Outcome::AsBefore | Outcome::NeverLeft if in_hand => entry.state = State::Unknown,
             Outcome::NeverLeft | Outcome::Unknown { .. } | Outcome::AsBefore => {}
             Outcome::Paid { transaction, charged, .. } => {
+                let was_given_up = !entry.state.counts();
                 let counted = entry.counted_after(*charged);
                 let less = Entry { counted: entry.counted.checked_sub(counted).unwrap_or_default(), ..entry.clone() };
                 entry.state = State::Paid;
                 entry.transaction.clone_from(transaction);
                 (entry.counted, entry.broke_off) = (counted, false);
-                if !less.counted.is_zero() {
+                if was_given_up {
+                    let entry = entry.clone();
+                    books.count(&entry, &[]);
+                } else if !less.counted.is_zero() {
                     books.discount(&less);
                 }
             }
@@ -280,7 +284,7 @@ impl Memory {
 
     pub fn abandon(&self, id: u64) -> Result<(), Error> {
         let mut books = self.lock();
-        let Some((entry, _)) = books.entries.get(&id) else { return Err(no_such_entry(id)) };
+        let Some((entry, _)) = books.entries.get_mut(&id) else { return Err(no_such_entry(id)) };
         if entry.broke_off {
             books.forget(id);
             return Ok(());
@@ -288,14 +292,15 @@ impl Memory {
         if entry.state != State::Unknown {
             return Err(not_abandonable(id, entry.state));
         }
-        if let Some(entry) = books.forget(id) {
-            books.discount(&entry);
-        }
+        // Kept, because somebody else may have it in hand, and a receipt counts it again.
+        entry.state = State::Abandoned;
+        let entry = entry.clone();
+        books.discount(&entry);
         Ok(())
     }
 
     pub fn entries(&self, after_id: u64, limit: usize) -> Vec<Value> {
-        self.listed(after_id, limit, |_| true)
+        self.listed(after_id, limit, |entry| entry.state.counts())
     }
 
     pub fn unsettled(&self, after_id: u64, limit: usize) -> Vec<Value> {

@@ -3,7 +3,8 @@
 //! Owns the reading of the server's answer as a statement about money, and the list of refusals that prove that a
 //! payment was not settled. Its one decision: a code is proof only if it is given while the payment is verified,
 //! before anything is handed to the chain, and could not have been caused by the payment's own settlement; given to the
-//! second sending of a signature, none is, because the first may have settled.
+//! second sending of a signature, none is, because the first may have settled, unless the server proves that it charged
+//! less to the payment channel than was charged before.
 
 use super::{Authorized, Payment, channel};
 use crate::error::{Error, Money, Retry};
@@ -157,10 +158,11 @@ impl Sent {
     }
 }
 
-/// Whether the server proves that it charged less to the channel than the voucher says, so that no sending of it was taken.
+/// Whether the server proves that it charged less to the channel than before the voucher, so that no sending of that was
+/// taken. What it charged for one may be less than its price, so that a sum between the two says nothing.
 fn is_below(correction: Option<Correction>, draw: Option<&Draw>) -> bool {
     match (correction, draw) {
-        (Some(Correction::Proven { charged, .. }), Some(draw)) => charged < draw.claimable,
+        (Some(Correction::Proven { charged, .. }), Some(draw)) => charged < draw.charged,
         _ => false,
     }
 }

@@ -167,15 +167,15 @@ pub(super) fn set_state(db: &Connection, id: u64, state: State) -> Result<()> {
         .map(|_| ())
 }
 
-/// Takes away what the signature could be made from again. What was over would be looked at with each repeat, so it is
-/// found by its purchase no more.
+/// Takes away what the signature could be made from again.
 pub(super) fn wipe(db: &Connection, id: u64) -> Result<()> {
-    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL, purchase = NULL WHERE id = ?1")?
+    db.prepare_cached("UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL WHERE id = ?1")?
         .execute([signed(id)])
         .map(|_| ())
 }
 
-/// As [`wipe`], of what was paid and has no name.
+/// As [`wipe`], of what was paid and has no name. It would be looked at with each repeat, so it is found by its purchase
+/// no more.
 pub(super) fn wipe_handed_over(db: &Connection, id: u64) -> Result<()> {
     db.prepare_cached(
         "UPDATE entries SET nonce = NULL, terms = NULL, facts = NULL, purchase = NULL

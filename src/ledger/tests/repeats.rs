@@ -249,6 +249,24 @@ fn an_abandoned_entry_counts_no_more_and_a_late_receipt_counts_it_again() {
         drop(new(buy(bench, &named(), NOW_S)));
         assert_eq!(bench.total(), "10000");
     });
+    for purchase in [named(), derived()] {
+        each_store(&[], |bench| {
+            let first = new(buy(bench, &purchase, NOW_S));
+            first.unknown(TurnedDown::No).unwrap();
+            let (second, _) = standing(buy(bench, &purchase, NOW_S));
+            let entry = second.entry();
+            // Somebody borrows it while the second has it, and hears of the money after it was given up.
+            let late = (purchase.named).then(|| standing(buy(bench, &purchase, NOW_S)).0);
+            second.unknown(TurnedDown::No).unwrap();
+            bench.ledger.abandon(entry).unwrap();
+            assert_eq!(bench.total(), "0");
+            if let Some(late) = late {
+                drop(late.paid("0xabc", None).unwrap());
+                assert_eq!(bench.total(), "10000");
+                standing(buy(bench, &purchase, NOW_S + 1_000_000));
+            }
+        });
+    }
 }
 
 #[test]

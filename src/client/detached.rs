@@ -181,8 +181,8 @@ impl Drop for Detached {
         let error = Error::new(Status::ConnectionLost, "the payment was let go before it was settled");
         let payment = authorized.send().lost(&error);
         self.inner.log(2, || {
-            let (amount, url) = (payment.amount(), purchase::logged_url(&self.url));
-            format!("{amount} atomic units for {url} count as spent: the payment was let go before it was settled")
+            let (amount, url) = (payment.spoken_amount(), purchase::logged_url(&self.url));
+            format!("{amount} for {url} may be taken yet: the payment was let go before it was settled")
         });
     }
 }

@@ -44,8 +44,8 @@ impl Inner {
         let authorized = claim.authorize(&self.wallet)?;
         let payment = authorized.payment();
         self.log(3, || {
-            let (amount, network) = (payment.amount(), payment.network());
-            format!("paying {amount} atomic units on {network} to {} for {}", payment.payee(), logged_url(url))
+            let (amount, network) = (payment.spoken_amount(), payment.network());
+            format!("paying {amount} on {network} to {} for {}", payment.payee(), logged_url(url))
         });
         Ok(authorized)
     }

@@ -238,7 +238,8 @@ impl Payment {
         })
     }
 
-    /// This payment was made after `former` was turned down, which counts too.
+    /// This payment was made after `former` was turned down, which counts too. One that was never sent leaves the
+    /// former's word on the money.
     pub fn after(self, former: &Payment) -> Self {
         let former_json = former.0.to_json();
         let (money, retry) = match (self.money(), self.retry()) {
@@ -246,7 +247,26 @@ impl Payment {
             (_, Retry::Safe) => (Money::Unknown, former.retry()),
             (_, retry) => (Money::Unknown, retry),
         };
-        self.with(|facts| facts.former = Some(former_json)).ended(money, retry)
+        let was_sent = self.retry() != Retry::Safe;
+        self.with(|facts| {
+            facts.former = Some(former_json);
+            if !was_sent {
+                facts.at_risk_before = Some(former.0.at_risk());
+                facts.entry = former.0.entry;
+            }
+        })
+        .ended(money, retry)
+    }
+
+    /// What is signed, for a log: the price, and the deposit beside it where there is one.
+    pub fn spoken_amount(&self) -> String {
+        match &self.0.draw {
+            Some(draw) if !draw.deposit.is_zero() => {
+                format!("{} atomic units with a deposit of {}", self.0.amount, draw.deposit)
+            }
+            Some(_) => format!("{} atomic units by a voucher", self.0.amount),
+            None => format!("{} atomic units", self.0.amount),
+        }
     }
 
     pub(super) fn corrected(self, correction: Correction) -> Self {

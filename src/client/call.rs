@@ -16,7 +16,7 @@ use super::{identity, purchase};
 use crate::body::{Replay, ReplayLimits};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::Purchase;
-use crate::payer::{self, Authorized, Declined, Identity, Payment};
+use crate::payer::{self, Authorized, Declined, Identity, Next, Payment};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES};
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
@@ -208,7 +208,9 @@ impl<'a> Call<'a> {
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let means = inner.means(&self.settings, self.deadline);
         let next = payer::next(challenge, &asker, identity, &means);
-        let next = next.and_then(|next| inner.inform(next, &self.settings, self.deadline, &self.request.cancel));
+        let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
+        let cancel = &self.request.cancel;
+        let next = next.and_then(|next| inner.inform(next, or_another, &self.settings, self.deadline, cancel));
         let claim = match next {
             Ok(next) => {
                 // Rewound before anything is reserved, because a caller's rewind can fail.

@@ -12,7 +12,7 @@ use super::response::first_header;
 use super::settings::Settings;
 use super::{Client, Failure, Inner};
 use crate::error::{Error, Status};
-use crate::payer::{self, Authorized, Declined, Identity, Payment};
+use crate::payer::{self, Authorized, Declined, Identity, Next, Payment};
 use crate::protocol::NetworkNames;
 use std::fmt;
 use std::sync::Arc;
@@ -116,8 +116,9 @@ impl Client {
         };
         let identity = Identity { purchase: purchase.as_ref(), rule: settings.retry_rule };
         let means = inner.means(settings, None);
+        let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
         let authorized = payer::next(challenge, &asker, identity, &means)
-            .and_then(|next| inner.inform(next, settings, None, cancel))
+            .and_then(|next| inner.inform(next, or_another, settings, None, cancel))
             .and_then(|next| next.claim(identity, &means))
             .and_then(|claim| inner.sign(claim, url))
             .map_err(declined(Status::Refused))?;

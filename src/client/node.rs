@@ -11,7 +11,7 @@ use super::request::Header;
 use super::settings::Settings;
 use crate::error::{Error, printable};
 use crate::money::Network;
-use crate::payer::Next;
+use crate::payer::{Declined, Next};
 use crate::scheme::{Facts, Need};
 use crate::transport::{self, Cancel, Deadlines, Expect, Outgoing, OutgoingBody, Transport};
 use base64::Engine;
@@ -59,21 +59,24 @@ pub(super) fn parse_urls(family: &str, text: &str) -> Result<Vec<NodeUrl>, Strin
 
 impl Inner {
     /// Gives what was decided the facts it is to be signed with. What is not required and cannot be learned is left
-    /// out; what is required and cannot is a reason not to pay.
+    /// out; what is required and cannot is a reason to decide for another offer, as `or_another` does.
     pub(super) fn inform(
         &self,
-        next: Next,
+        mut next: Next,
+        or_another: impl Fn(Next, String) -> Result<Next, Declined>,
         settings: &Settings,
         total: Option<Instant>,
         cancel: &Cancel,
-    ) -> Result<Next, crate::payer::Declined> {
-        let needs = next.needs();
-        if needs.is_empty() {
-            return Ok(next);
-        }
-        match self.facts(&needs, next.network(), settings, total, cancel) {
-            Ok(facts) => Ok(next.informed(facts)),
-            Err(reason) => Err(next.declined(reason)),
+    ) -> Result<Next, Declined> {
+        loop {
+            let needs = next.needs();
+            if needs.is_empty() {
+                return Ok(next);
+            }
+            match self.facts(&needs, next.network(), settings, total, cancel) {
+                Ok(facts) => return Ok(next.informed(facts)),
+                Err(reason) => next = or_another(next, reason)?,
+            }
         }
     }
 

@@ -133,7 +133,18 @@ pub fn quote(
     identity: Identity<'_>,
     means: &Means<'_>,
 ) -> Result<Quoted, Declined> {
-    let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
+    let refusals = challenge.malformed.iter().map(Refusal::of_malformed).collect();
+    quote_others(challenge, refusals, asker, identity, means)
+}
+
+/// As [`quote`], among the offers that did not leave a reason yet.
+pub(super) fn quote_others(
+    challenge: Challenge,
+    mut refusals: Vec<Refusal>,
+    asker: &Asker,
+    identity: Identity<'_>,
+    means: &Means<'_>,
+) -> Result<Quoted, Declined> {
     let now_s = means.world.clock.unix_s();
     let candidates = allowed(&challenge, asker, means, &mut refusals)?;
     let nearest = candidates.first().map(|candidate| candidate.at);
@@ -207,6 +218,9 @@ fn allowed(
 ) -> Result<Vec<Candidate>, Declined> {
     let mut candidates = Vec::with_capacity(challenge.offers.len());
     for (at, offer) in challenge.offers.iter().enumerate() {
+        if refusals.iter().any(|refusal| refusal.index == offer.index) {
+            continue;
+        }
         let verdict = means.policy.check(asker, offer).and_then(|()| stated(challenge, offer, means));
         let payable = match verdict.and_then(|()| scheme::payable(offer, means.wallet)) {
             Ok(payable) => payable,

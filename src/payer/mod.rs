@@ -163,11 +163,21 @@ impl Next {
         }
     }
 
-    /// Nothing is claimed after all.
-    pub fn declined(self, reason: String) -> Declined {
+    /// What was chosen cannot be claimed: the best of the other offers, or why there is none.
+    pub fn or_another(
+        self,
+        reason: String,
+        asker: &Asker,
+        identity: Identity<'_>,
+        means: &Means<'_>,
+    ) -> Result<Next, Declined> {
         match self {
-            Next::Quoted(quoted) => quoted.declined(reason),
-            Next::Standing(standing) => standing.declined(reason),
+            Next::Quoted(quoted) => {
+                let refusal = Refusal::of_offer(quoted.offer(), reason);
+                let refusals = quoted.refusals.into_iter().chain([refusal]).collect();
+                decide::quote_others(quoted.challenge, refusals, asker, identity, means).map(Next::Quoted)
+            }
+            Next::Standing(standing) => Err(standing.declined(reason)),
         }
     }
 

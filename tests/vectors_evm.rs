@@ -195,6 +195,7 @@ fn drawn(offer: &Offer, terms: ChannelTerms, balance: u64, claimed: u64) -> Draw
         network: offer.network.clone(),
         asset: offer.asset.clone(),
         amount: offer.amount,
+        lasting: true,
         channel: Some(channel),
         purchase: None,
         now_s: 0,

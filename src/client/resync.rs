@@ -13,14 +13,12 @@ use crate::body::Replay;
 use crate::money::Correction;
 use crate::payer::{Authorized, Claim, Declined, Payment};
 use crate::protocol::Challenge;
-
-/// The scheme that pays by a channel.
-const SCHEME: &str = "batch-settlement";
+use crate::scheme;
 
 impl Inner {
     fn may_pay_by_channel(&self, challenge: &Challenge) -> bool {
         let by_channel = |offer| self.policy.deposit_max(offer).is_some();
-        challenge.offers.iter().any(|offer| offer.scheme == SCHEME && by_channel(offer))
+        challenge.offers.iter().any(|offer| scheme::is_lasting(offer) && by_channel(offer))
     }
 }
 

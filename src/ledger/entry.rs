@@ -22,6 +22,8 @@ pub struct Intent {
     pub asset: String,
     /// The price.
     pub amount: Amount,
+    /// What is signed lets the payee take money for as long as there is a channel, however old it is.
+    pub lasting: bool,
     /// It is paid by a payment channel; what counts is what is deposited in it.
     pub channel: Option<ChannelOrder>,
     /// Without one, nothing is presented again and every signature is a new purchase.
@@ -165,6 +167,8 @@ pub(super) struct Entry {
     pub broke_off: bool,
     /// More than one call presented it.
     pub shared: bool,
+    /// As of the intent.
+    pub lasting: bool,
     /// What it draws from a payment channel.
     pub draw: Option<Draw>,
 }

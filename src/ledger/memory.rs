@@ -355,6 +355,7 @@ impl Entry {
             valid_before_s: recipe.valid_before_s,
             broke_off: false,
             shared: false,
+            lasting: intent.lasting,
             draw,
         }
     }
@@ -370,7 +371,7 @@ impl Entry {
 
     pub(super) fn past(&self, in_flight: bool) -> Past {
         let Entry { id, state, refusal, valid_before_s, broke_off, .. } = *self;
-        Past { id, state, in_flight, refusal, valid_before_s, is_voucher: self.draw.is_some(), broke_off }
+        Past { id, state, in_flight, refusal, valid_before_s, lasting: self.lasting, broke_off }
     }
 }
 

@@ -404,10 +404,12 @@ fn is_forgettable(purchase: Option<&Purchase>) -> bool {
 fn stands(entry: &Entry, why: &str) -> Denied {
     let usd = entry::known_unit(&entry.unit).and_then(|asset| Usd::of(asset, &entry.amount));
     let at_risk = (entry.state != State::Paid).then_some((entry.amount, usd));
-    let until = match &entry.draw {
-        _ if entry.state == State::Paid => "for good".to_string(),
-        Some(_) => "whose voucher never expires".to_string(),
-        None => format!("which can settle until {} seconds since 1970", entry.valid_before_s),
+    let until = if entry.state == State::Paid {
+        "for good".to_string()
+    } else if entry.lasting {
+        "which can be taken from its channel whatever the time".to_string()
+    } else {
+        format!("which can settle until {} seconds since 1970", entry.valid_before_s)
     };
     let reason = format!(
         "an authorization of this purchase stands (entry {}): {} atomic units of {} to {}, {}, {until}; retry_policy {why}",

@@ -62,8 +62,8 @@ pub(super) struct Past {
     pub in_flight: bool,
     pub refusal: TurnedDown,
     pub valid_before_s: u64,
-    /// It holds a voucher of a payment channel, which no time makes void.
-    pub is_voucher: bool,
+    /// It lets the payee take money from a channel, which no time makes void.
+    pub lasting: bool,
     /// Paid, and what was paid for did not arrive whole.
     pub broke_off: bool,
 }
@@ -75,7 +75,7 @@ impl Past {
     }
 
     fn is_void(&self, now_s: u64) -> bool {
-        self.is_old(now_s) && !self.is_voucher
+        self.is_old(now_s) && !self.lasting
     }
 
     /// It provably cannot settle. What somebody has in hand may be settling just now, however old it is.
@@ -165,7 +165,7 @@ mod tests {
 
     fn past(id: u64, state: State) -> Past {
         let (refusal, valid_before_s) = (TurnedDown::No, NOW_S + 60);
-        Past { id, state, in_flight: false, refusal, valid_before_s, is_voucher: false, broke_off: false }
+        Past { id, state, in_flight: false, refusal, valid_before_s, lasting: false, broke_off: false }
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn time_makes_no_voucher_void_for_a_purchase_with_a_name() {
-        let voucher = Past { is_voucher: true, ..past(1, State::Unknown) };
+        let voucher = Past { lasting: true, ..past(1, State::Unknown) };
         let late_s = NOW_S + 60 + EXPIRY_MARGIN_S + 1_000_000;
         for rule in [RetryRule::Proven, RetryRule::UpTo(9)] {
             assert_eq!(judge(&[voucher], true, rule, late_s), Verdict::Present(1));

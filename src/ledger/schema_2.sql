@@ -3,6 +3,9 @@
 -- 1: more than one call presented the payment. That one of them never left, or was turned down, says nothing of the others.
 ALTER TABLE entries ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 
+-- 1: what is signed lets the payee take money for as long as there is a channel: no time makes it void.
+ALTER TABLE entries ADD COLUMN lasting INTEGER NOT NULL DEFAULT 0;
+
 -- Payment channels (x402, scheme batch-settlement). Money leaves the payer's account for a channel when it is
 -- deposited, and that is what counts; a voucher then says how much of the channel is the payee's in all. Of an entry
 -- that draws from a channel, counted is the deposit, 0 where nothing was deposited.

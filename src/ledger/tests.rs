@@ -67,6 +67,7 @@ fn intent(amount: &str, host: &str, now_s: u64) -> Intent {
         network: Network::parse(BASE).unwrap(),
         asset: USDC.into(),
         amount: Amount::parse(amount).unwrap(),
+        lasting: false,
         channel: None,
         purchase: None,
         now_s,

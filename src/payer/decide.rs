@@ -250,6 +250,7 @@ pub(super) fn intent(asker: &Asker, offer: &Offer, identity: Identity<'_>, now_s
         network: offer.network.clone(),
         asset: offer.asset.clone(),
         amount: offer.amount,
+        lasting: scheme::is_lasting(offer),
         channel: None,
         purchase: identity.purchase.cloned(),
         now_s,

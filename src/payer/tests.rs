@@ -58,6 +58,7 @@ impl Bench {
                 network: offer.network.clone(),
                 asset: offer.asset.clone(),
                 amount: Amount::from(*units),
+                lasting: false,
                 channel: None,
                 purchase: None,
                 now_s: 0,

@@ -169,6 +169,16 @@ pub fn valid_before_s(offer: &Offer, now_s: u64) -> u64 {
     }
 }
 
+/// Whether what is signed for `offer` opens or draws from a channel from which the payee takes money later: what
+/// [`valid_before_s`] gives ends the deposit, or the opening, and not what was signed for it.
+pub fn is_lasting(offer: &Offer) -> bool {
+    match offer.network.namespace() {
+        "eip155" => offer.scheme == evm::CHANNEL_SCHEME,
+        "solana" => offer.scheme == solana::CHANNEL_SCHEME,
+        _ => false,
+    }
+}
+
 fn cannot_sign(reason: &str) -> Error {
     Error::new(Status::Sign, format!("The offer cannot be signed: {reason}."))
 }

@@ -400,6 +400,11 @@ impl Exchange<'_> {
     }
 
     fn write(&self, connection: &mut Connection, answer: &Answer, wire: &Wire) -> io::Result<Next> {
+        if matches!(answer.fault, Some(Fault::Twice)) {
+            // In one piece: what comes after the next request was sent cannot be told from an answer to it.
+            connection.write(&wire.bytes.repeat(2))?;
+            return Ok(Next::Keep);
+        }
         let (end, after) = match answer.fault {
             Some(Fault::TruncateAt(at)) => (wire.body_at + at, Next::Close),
             Some(Fault::ResetAt(at)) => (wire.body_at + at, Next::Reset),
@@ -424,9 +429,6 @@ impl Exchange<'_> {
                 return Ok(Next::Drop);
             }
             connection.write(later)?;
-        }
-        if matches!(answer.fault, Some(Fault::Twice)) {
-            connection.write(&wire.bytes)?;
         }
         Ok(after)
     }

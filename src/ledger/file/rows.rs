@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const ENTRY_COLUMNS: &str = "id, state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id, \
                              payer, valid_before_s, counted, state = 'paid' AND NOT named AND terms IS NOT NULL, owner, \
-                             draws.entry, channel, salt, charged, claimable, deposit, signed_before, shared";
+                             draws.entry, channel, salt, charged, claimable, deposit, signed_before, shared, lasting";
 
 /// Entries with what they draw from channels, where they do.
 const ENTRIES: &str = "entries LEFT JOIN draws ON draws.entry = entries.id";
@@ -54,6 +54,7 @@ fn entry(row: &Row<'_>) -> Result<(Entry, String)> {
         broke_off: row.get(14)?,
         draw: draw(row, 16)?,
         shared: row.get(23)?,
+        lasting: row.get(24)?,
     };
     Ok((entry, row.get(15)?))
 }
@@ -134,8 +135,8 @@ pub(super) fn recipe_of(db: &Connection, id: u64) -> Result<Option<Recipe>> {
 
 pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &str) -> Result<u64> {
     let sql = "INSERT INTO entries (state, at_s, host, payee, unit, amount, purchase, named, refusal, transaction_id,
-                 owner, payer, signed_s, valid_before_s, nonce, terms, facts, counted)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+                 owner, payer, signed_s, valid_before_s, nonce, terms, facts, counted, lasting)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
     db.prepare_cached(sql)?.execute(params![
         entry.state.name(),
         signed(entry.at_s),
@@ -155,6 +156,7 @@ pub(super) fn insert(db: &Connection, entry: &Entry, recipe: &Recipe, owner: &st
         recipe.terms,
         recipe.facts,
         entry.counted.to_string(),
+        entry.lasting,
     ])?;
     let id = u64::try_from(db.last_insert_rowid()).unwrap_or(0);
     db.prepare_cached("UPDATE openings SET latest_s = ?1")?.execute([signed(entry.at_s)])?;

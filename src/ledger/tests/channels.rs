@@ -13,7 +13,7 @@ pub(super) fn drawing() -> Intent {
     let candidates = (0..3).map(id).collect();
     let (deposit_wanted, deposit_max) = (Amount::from(500), Amount::from(1000));
     let channel = ChannelOrder { candidates, deposit_wanted, deposit_max, on_chain: None };
-    Intent { channel: Some(channel), ..intent("100", "a", NOW_S) }
+    Intent { channel: Some(channel), lasting: true, ..intent("100", "a", NOW_S) }
 }
 
 impl Bench {

@@ -35,6 +35,9 @@ struct Way {
     versions: &'static [Version],
 }
 
+/// The scheme that draws from a channel.
+pub const CHANNEL_SCHEME: &str = "batch-settlement";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     Exact,
@@ -49,7 +52,7 @@ impl Scheme {
             Scheme::Exact => "exact",
             Scheme::Upto => "upto",
             Scheme::AuthCapture => "auth-capture",
-            Scheme::BatchSettlement => "batch-settlement",
+            Scheme::BatchSettlement => CHANNEL_SCHEME,
         }
     }
 }

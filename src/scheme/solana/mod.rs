@@ -30,6 +30,9 @@ use zeroize::Zeroizing;
 /// and more, after three. Only a network that stands still keeps a blockhash alive for longer.
 pub const BLOCKHASH_VALIDITY_S: u64 = 600;
 
+/// The scheme that opens a channel.
+pub const CHANNEL_SCHEME: &str = "upto";
+
 /// A scheme and the members of the offer that only it has.
 enum Scheme {
     Exact,
@@ -40,7 +43,7 @@ impl Scheme {
     fn read(offer: &Offer) -> Result<Scheme, String> {
         match offer.scheme.as_str() {
             "exact" => exact::check_flow(offer).map(|()| Scheme::Exact),
-            "upto" => Channel::read(offer).map(Scheme::UpTo),
+            CHANNEL_SCHEME => Channel::read(offer).map(Scheme::UpTo),
             other => Err(format!("scheme is {:?}, but only exact and upto can be signed here", printable(other))),
         }
     }
@@ -50,7 +53,7 @@ impl Scheme {
 pub(super) fn supported() -> impl Iterator<Item = Supported> {
     const BOTH: &[Version] = &[Version::V1, Version::V2];
     let row = |versions, scheme, method| Supported { versions, scheme, family: "solana", method };
-    [row(BOTH, "exact", TransferMethod::Spl.standard()), row(&BOTH[1..], "upto", "payment channel")].into_iter()
+    [row(BOTH, "exact", TransferMethod::Spl.standard()), row(&BOTH[1..], CHANNEL_SCHEME, "payment channel")].into_iter()
 }
 
 pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String> {

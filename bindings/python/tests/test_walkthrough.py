@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import conftest
 
 EXAMPLES = conftest.ROOT / "bindings/python/examples"
@@ -26,6 +28,7 @@ def test_walkthrough(tmp_path: Path) -> None:
         assert text in said, said
 
 
+@pytest.mark.skipif(not conftest.WITH_HTTPX2, reason="the SDK takes httpx2 from Python 3.10 on")
 def test_openai_example(openai_server: conftest.Paying) -> None:
     assert run("openai_chat.py", openai_server.url + "/v1").strip()
     assert openai_server.state()["payments_settled"] == 1

@@ -65,7 +65,7 @@ class Head:
         self._last: Optional[tuple[Money, Optional[Payment]]] = None
         self._raw_headers: Optional[list[tuple[bytes, bytes]]] = None
         self._url: Optional[str] = None
-        #: Whether the body was read to its end, at which the library has the connection back.
+        #: Whether the body was read to its end, at which the library has the connection back, and is not held there.
         self._at_end = False
 
     @property
@@ -120,8 +120,8 @@ class Head:
         return None if self._request is None else self._request._slot
 
     def _end(self) -> None:
-        # Of an answer that was read to its end nothing but memory is held: that goes with this object, and what it knows
-        # need not be copied.
+        # Of an answer that was read to its end nothing but a little memory is held: that goes with this object, and what it
+        # knows need not be copied.
         if self._last is None and not self._at_end:
             self.raw_headers, self.url
             self._last = (self.money, self.payment)
@@ -150,7 +150,7 @@ class Response(Head):
         status = lib.x402_response_read_all(self._handle, limit, ffi.cast("const uint8_t **", data), length, error)
         if status != 0:
             raise raise_own(self._slot, take_error(error[0], status))
-        self._at_end = True
+        self._at_end = length[0] <= READ_BYTES
         return bytes(ffi.buffer(data[0], length[0]))
 
     def text(self, encoding: str = "utf-8") -> str:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Callable, Optional
 
 import httpx
 import requests
@@ -14,6 +15,9 @@ import requests
 import libx402
 from libx402.httpx import AsyncTransport, Transport
 from libx402.requests import Adapter
+
+# The phrase of the development accounts, known to everyone.
+PHRASE = "test test test test test test test test test test test junk"
 
 
 # cut: client
@@ -69,6 +73,16 @@ async def with_asyncio(client: libx402.Client, url: str) -> None:
 # end of cut
 
 
+# cut: cancel
+async def with_a_time_limit(client: libx402.Client, url: str) -> None:
+    try:
+        await asyncio.wait_for(client.aget(url), 0.2)
+    except asyncio.TimeoutError as raised:
+        error = libx402.error_of(raised)  # behind a timeout, a cancelled task, an exception of httpx or openai
+        print("too late, money:", error.money.name if error else "NONE")
+# end of cut
+
+
 # cut: requests
 def with_requests(client: libx402.Client, url: str) -> None:
     session = requests.Session()
@@ -87,6 +101,15 @@ def errors(client: libx402.Client) -> None:
 # end of cut
 
 
+# cut: keys
+def keys(phrase: str, address: str, sign: Callable[[str, bytes], Optional[bytes]]) -> list[libx402.Client]:
+    both = libx402.Wallet().add_evm_mnemonic(phrase).add_solana_mnemonic(phrase)  # each pays on its own chains
+    preferring = libx402.Policy().prefer("network", "eip155:8453").prefer("scheme", "exact")
+    elsewhere = libx402.Wallet().add_signer("eip155", address, sign)
+    return [libx402.Client(wallet=both, policy=preferring), libx402.Client(wallet=elsewhere)]
+# end of cut
+
+
 # cut: ledger
 def ledger(client: libx402.Client) -> None:
     for total in client.ledger.totals():
@@ -94,6 +117,12 @@ def ledger(client: libx402.Client) -> None:
     for entry in client.ledger.entries():
         print("entry:", entry)
 # end of cut
+
+
+async def never_answered(client: libx402.Client) -> None:
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    await with_a_time_limit(client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    server.close()
 
 
 def main() -> None:
@@ -107,7 +136,12 @@ def main() -> None:
     with_httpx(client, base + "/weather")
     asyncio.run(with_asyncio(client, base + "/free"))
     with_requests(client, base + "/weather")
+    asyncio.run(never_answered(client))
     errors(client)
+    wallet = libx402.Wallet().add_evm_mnemonic(PHRASE)
+    both, elsewhere = keys(PHRASE, wallet.address(), lambda kind, data: None)
+    get(both, base + "/weather")
+    get(elsewhere, base + "/weather")
     ledger(client)
 
 

@@ -3,21 +3,33 @@
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import httpx2
 import pytest
 
 import libx402
+from libx402 import httpx as under_httpx
+from libx402 import httpx2 as under_httpx2
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVER = os.environ.get("X402_PAYING_SERVER", str(ROOT / "target" / "debug" / "examples" / "paying_server"))
 # The first development account, known to everyone.
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+#: What openai's SDK takes for its HTTP client, with the transport under it; it takes httpx2 from Python 3.10 on.
+SYNC: list[Any] = [(httpx.Client, under_httpx.Transport)]
+ASYNC: list[Any] = [(httpx.AsyncClient, under_httpx.AsyncTransport)]
+WITH_HTTPX2 = sys.version_info >= (3, 10)
+if WITH_HTTPX2:
+    SYNC.append((httpx2.Client, under_httpx2.Transport))
+    ASYNC.append((httpx2.AsyncClient, under_httpx2.AsyncTransport))
 #: How long a test waits for what must happen, before it fails.
 PATIENCE_S = 20.0
 

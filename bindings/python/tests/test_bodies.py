@@ -15,7 +15,7 @@ import pytest
 import requests
 
 import libx402
-from conftest import KEY, Paying
+from conftest import ASYNC, KEY, SYNC, Paying
 from libx402 import _form
 from libx402 import httpx as under_httpx
 from libx402 import httpx2 as under_httpx2
@@ -137,10 +137,6 @@ def test_another_form_is_another_purchase(server: Paying, client: libx402.Client
             web.post(server.url + "/lost-form", files=FILES, data=DATA)
         web.post(server.url + "/lost-form", files=FILES, data={"model": "another"})
     assert server.state()["payments_distinct"] == 2
-
-
-SYNC = [(httpx.Client, under_httpx.Transport), (httpx2.Client, under_httpx2.Transport)]
-ASYNC = [(httpx.AsyncClient, under_httpx.AsyncTransport), (httpx2.AsyncClient, under_httpx2.AsyncTransport)]
 
 
 @pytest.mark.parametrize("http, transport", SYNC)

@@ -244,3 +244,22 @@ def test_a_forked_child_pays_with_a_client_of_its_own(server: Paying, client: li
         assert in_child(lambda: child(without_keys)) == "200"
         assert child(without_keys) == "200"
     assert server.state()["payments_settled"] == 2
+
+
+def test_a_closed_answer_still_tells_of_itself(server: Paying, client: libx402.Client) -> None:
+    """However it was read: to its end, in part, or not at all."""
+    told = []
+    for read in (lambda answer: answer.read(), lambda answer: answer.read_some(2), lambda answer: b"", list):
+        with client.get(server.url + "/weather") as answer:
+            read(answer)
+        assert answer.payment and answer.payment.transaction
+        told.append((answer.status, answer.url, sorted(answer.headers), answer.money, answer.payment.amount))
+    assert told == [told[0]] * 4 and told[0][3] is libx402.Money.PAID
+
+
+def test_a_large_answer_is_let_go_when_it_is_closed(server: Paying, client: libx402.Client) -> None:
+    data = bytes(1 << 20)
+    with client.post(server.url + "/cheap-echo", body=data) as answer:
+        assert answer.read() == data and answer.read() == data
+        open_handles = libx402.live_handles()
+    assert libx402.live_handles() == open_handles - 1 and answer.money is libx402.Money.PAID

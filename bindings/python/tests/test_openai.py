@@ -3,18 +3,12 @@
 import asyncio
 from typing import Any
 
-import httpx
-import httpx2
 import openai
 import pytest
 
 import libx402
-from conftest import KEY, Paying
-from libx402 import httpx as under_httpx
-from libx402 import httpx2 as under_httpx2
+from conftest import ASYNC, KEY, SYNC, Paying
 
-SYNC = [(httpx.Client, under_httpx.Transport), (httpx2.Client, under_httpx2.Transport)]
-ASYNC = [(httpx.AsyncClient, under_httpx.AsyncTransport), (httpx2.AsyncClient, under_httpx2.AsyncTransport)]
 QUESTION: Any = {"model": "test-model", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -75,9 +69,10 @@ def test_async_tokens_are_not_held_back(openai_server: Paying, http: Any, transp
     assert settled(openai_server) == (1, 1)
 
 
-def test_what_is_too_dear_is_a_402_and_not_paid(openai_server: Paying) -> None:
+@pytest.mark.parametrize("http, transport", SYNC)
+def test_what_is_too_dear_is_a_402_and_not_paid(openai_server: Paying, http: Any, transport: Any) -> None:
     with openai.OpenAI(base_url=openai_server.url + "/expensive/v1", api_key="none",
-                       http_client=httpx2.Client(transport=under_httpx2.Transport(wallet=wallet()))) as ai:
+                       http_client=http(transport=transport(wallet=wallet()))) as ai:
         with pytest.raises(openai.APIStatusError) as raised:
             ai.chat.completions.create(**QUESTION)
     assert raised.value.status_code == 402

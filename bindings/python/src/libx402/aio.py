@@ -349,8 +349,10 @@ class Queue:
         if not self._is_closed:
             self._let_go()
             loop.remove_reader(self._fd)
-            await loop.run_in_executor(None, ffi.release, self._handle)
-            self._end()
+            try:
+                await loop.run_in_executor(None, _release, None, self._fd, self._handle, self._operations)
+            finally:
+                self._end()
 
     def __del__(self) -> None:
         if self._is_closed:

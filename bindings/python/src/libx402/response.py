@@ -65,6 +65,8 @@ class Head:
         self._last: Optional[tuple[Money, Optional[Payment]]] = None
         self._raw_headers: Optional[list[tuple[bytes, bytes]]] = None
         self._url: Optional[str] = None
+        #: Whether the body was read to its end, at which the library has the connection back, and is not held there.
+        self._at_end = False
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
@@ -118,7 +120,9 @@ class Head:
         return None if self._request is None else self._request._slot
 
     def _end(self) -> None:
-        if self._last is None:
+        # Of an answer that was read to its end nothing but a little memory is held: that goes with this object, and what it
+        # knows need not be copied.
+        if self._last is None and not self._at_end:
             self.raw_headers, self.url
             self._last = (self.money, self.payment)
             ffi.release(self._handle)
@@ -137,6 +141,7 @@ class Response(Head):
         status = lib.x402_response_read(self._handle, buffer, size, length, error)
         if status != 0:
             raise raise_own(self._slot, take_error(error[0], status))
+        self._at_end = size > 0 and length[0] == 0
         return bytes(ffi.buffer(buffer, length[0]))
 
     def read(self, limit: int = READ_LIMIT_BYTES) -> bytes:
@@ -145,6 +150,7 @@ class Response(Head):
         status = lib.x402_response_read_all(self._handle, limit, ffi.cast("const uint8_t **", data), length, error)
         if status != 0:
             raise raise_own(self._slot, take_error(error[0], status))
+        self._at_end = length[0] <= READ_BYTES
         return bytes(ffi.buffer(data[0], length[0]))
 
     def text(self, encoding: str = "utf-8") -> str:
@@ -214,6 +220,7 @@ class AsyncResponse(Head):
         self._reading = None
         if operation.failed:
             raise raise_own(operation.slot, operation.failed)
+        self._at_end = size > 0 and operation.length == 0
         return operation.data()
 
     async def read(self, limit: int = READ_LIMIT_BYTES) -> bytes:

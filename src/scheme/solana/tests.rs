@@ -57,6 +57,12 @@ fn judged(offer: &Value) -> Result<crate::scheme::Payable, String> {
     payable(&read(offer).offers[0], &wallet())
 }
 
+#[test]
+fn a_channel_outlasts_its_opening_and_a_transfer_does_not() {
+    let lasting = |offer: &Value| crate::scheme::is_lasting(&read(offer).offers[0]);
+    assert_eq!((lasting(&exact()), lasting(&upto())), (false, true));
+}
+
 /// Asserts that `offer` is refused for `field` after `change`.
 fn refused(mut offer: Value, field: &str, change: impl FnOnce(&mut Value)) {
     change(&mut offer);

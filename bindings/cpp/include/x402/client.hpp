@@ -129,7 +129,7 @@ public:
                                                       arrays.values.data(), headers.size(), body.data(), body.size());
         if (!raw)
             return std::move(raw).error();
-        return Payment(*raw);
+        return Payment(*raw, keep_);
     }
 
 #ifndef X402_NO_EXCEPTIONS

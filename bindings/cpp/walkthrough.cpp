@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
+#include <string_view>
+#include <vector>
 #include <x402.hpp>
 
 namespace {
@@ -18,6 +20,38 @@ x402::Client make_client(const char *key, const std::string &ledger_file)
                             .wallet(x402::Wallet().add_evm_key(key))
                             .policy(x402::Policy().max_per_payment("0.10 USD").budget("all", 86400, "2.00 USD"))
                             .ledger(x402::Ledger(ledger_file)));
+}
+/* end of cut */
+
+/* cut: keys */
+// Several keys in one wallet. Which of them pays, and which offer where there is a choice, is one line each.
+x402::Client make_client_of_keys(const char *key, const char *phrase)
+{
+    x402::Wallet wallet;
+    wallet.add_evm_key(key).add_evm_mnemonic(phrase, "", "m/44'/60'/0'/0/1").add_solana_mnemonic(phrase);
+    return x402::Client(x402::Config()
+                            .wallet(wallet)
+                            .policy(x402::Policy().prefer("network", "eip155:*").prefer("network", "solana:*"))
+                            .set("payer", wallet.address("eip155", 1)));
+}
+/* end of cut */
+
+/// Somebody else's, who keeps the key.
+struct Kms {
+    std::vector<std::uint8_t> sign(x402::Bytes) const { throw std::runtime_error("the KMS is locked"); }
+};
+
+/* cut: signer */
+// A key that never comes here: in a KMS, an HSM, a person's own wallet.
+x402::Client make_signing_client(const char *address, const Kms &kms)
+{
+    x402::Wallet wallet;
+    wallet.add_signer("eip155", address, [&kms](std::string_view kind, x402::Bytes message) -> x402::Signature {
+        if (kind != "evm-digest")
+            return x402::OtherKind{}; // a KMS signs hashes; a person is shown the message as JSON
+        return kms.sign(message);     // 64 or 65 bytes
+    });
+    return x402::Client(x402::Config().wallet(wallet));
 }
 /* end of cut */
 
@@ -84,6 +118,20 @@ void exceptions(const x402::Client &client, const std::string &url)
 }
 /* end of cut */
 
+/* cut: other */
+// The HTTP client that you have goes on sending; `other` stands for it here.
+void with_another_client(const x402::Client &client, const x402::Client &other, const std::string &url)
+{
+    x402::Response unpaid = other.get(url);
+    x402::Request request("GET", url);
+    request.set("purchase_key", "weather 2026-11-27");
+    x402::Payment payment = client.pay_request(request, unpaid.status(), unpaid.headers(), unpaid.body(1 << 20));
+    x402::Response paid = other.send(x402::Request("GET", url).header(payment.header_name(), payment.header_value()));
+    payment.settle(paid.status(), paid.headers());
+    std::cout << "another client: " << paid.status() << ' ' << name(payment.money()) << '\n';
+}
+/* end of cut */
+
 /* cut: ledger */
 void ledger(const std::string &file)
 {
@@ -111,6 +159,21 @@ void together(const x402::Client &client, const std::string &url)
 }
 /* end of cut */
 
+// Who paid, and what a signer threw.
+void who_pays(const char *key, const std::string &url)
+{
+    const x402::Client second = make_client_of_keys(key, "test test test test test test test test test test test junk");
+    x402::Response response = second.get(url);
+    std::cout << "second key: " << response.payment()->json() << '\n';
+    const Kms kms;
+    const x402::Client signing = make_signing_client("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", kms);
+    try {
+        signing.get(url);
+    } catch (const std::runtime_error &error) {
+        std::cout << "not signed: " << error.what() << '\n';
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -128,6 +191,8 @@ int main(int argc, char **argv)
         errors(client, "no url");
         exceptions(client, base + "/free-upload");
         together(client, base + "/free");
+        who_pays(key, base + "/weather");
+        with_another_client(client, x402::Client(x402::Config()), base + "/weather");
         ledger(accounts);
     } catch (const std::exception &error) {
         std::cerr << error.what() << '\n';

@@ -5,8 +5,8 @@
 //     std::cout << response.text(1 << 20) << "paid " << response.payment()->amount() << '\n';
 //
 // Header only, over the C interface of x402.h, whose contract holds here too: it documents every setting, status and rule.
-//  1. Every class owns its handle and can be moved, not copied; copies of an Error share one. A moved-from object is
-//     empty: the library refuses calls on it (X402_ERROR_HANDLE).
+//  1. What owns a handle can be moved, not copied; copies of an Error share one. A moved-from object is empty: the library
+//     refuses calls on it (X402_ERROR_HANDLE).
 //  2. Each fallible function comes in two forms: name() throws x402::Error, try_name() gives an x402::Result that must be
 //     looked at. Constructors throw; T::make() gives a Result. Compiled without exceptions only the second forms exist.
 //  3. Callables are moved in and live as long as they may be called. One that throws stops the call, and the exception
@@ -14,7 +14,7 @@
 //  4. Texts given out are copies. Only what says "valid as long as" is lent: PaymentView, Bytes of a body, BodyStream.
 //  5. const functions may be called from several threads at once.
 //  6. A Queue sends and reads without blocking: callables then run on its threads.
-//  7. handle() lends the C handle, for what only the C functions do.
+//  7. handle() lends the C handle, for the part of a program that is written in C.
 #ifndef X402_HPP
 #define X402_HPP
 

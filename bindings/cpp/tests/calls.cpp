@@ -18,7 +18,7 @@ static_assert(move_only<x402::Wallet>() && move_only<x402::Policy>() && move_onl
               move_only<x402::Config>() && move_only<x402::Client>() && move_only<x402::Request>() &&
               move_only<x402::Response>() && move_only<x402::Payment>());
 static_assert(std::is_nothrow_copy_constructible_v<x402::Error> && std::is_base_of_v<std::exception, x402::Error>);
-static_assert(sizeof(x402::Payment) == sizeof(void *) && sizeof(x402::Ledger) == sizeof(void *));
+static_assert(sizeof(x402::Ledger) == sizeof(void *));
 static_assert(std::is_convertible_v<std::vector<std::uint8_t>, x402::Bytes> && std::is_convertible_v<std::string, x402::Bytes>);
 static_assert(std::is_convertible_v<std::array<std::byte, 3>, x402::Bytes> && !std::is_convertible_v<std::vector<int>, x402::Bytes>);
 

@@ -44,6 +44,21 @@ void all_of_it(const TestServer &server)
     CHECK(request->try_body([](x402::Buffer) { return x402::Given(x402::Stop{9}); }).has_value(), "another");
     response = client->try_send(*request);
     CHECK(!response && response.error().callback_value() == 9 && !response.error().cause(), "stopped");
+    auto wallet = x402::Wallet::make();
+    CHECK(!wallet->try_add_evm_mnemonic("junk") && !wallet->try_add_solana_mnemonic("junk"), "no mnemonics");
+    CHECK(!wallet->try_add_keyfile("/nowhere/at/all"), "no file");
+    CHECK(wallet->try_add_signer("eip155", TEST_ADDRESS, [](std::string_view, x402::Bytes) {
+                    return x402::Signature(x402::Decline{3});
+                }).has_value(),
+          "a signer");
+    auto config = x402::Config::make();
+    CHECK(config->try_wallet(*wallet).has_value(), "given");
+    auto declining = x402::Client::make(*config);
+    auto weather = x402::Request::make("GET", server / "weather");
+    response = declining->try_send(*weather);
+    CHECK(response && holds(response->payment()->refusal(), "the value 3"), "declined");
+    auto payment = declining->try_pay_request(*weather, 402, response->headers(), *response->try_body(1 << 20));
+    CHECK(!payment && payment.error().status() == X402_ERROR_REFUSED, "declined");
     CHECK(client->try_get("no url").error().status() == X402_ERROR_URL, "an error");
 
     response = client->try_get(server / "breaks-off");

@@ -3,7 +3,9 @@
 
 #include <map>
 #include <poll.h>
+#include <set>
 #include <sstream>
+#include <thread>
 
 namespace {
 
@@ -23,7 +25,39 @@ x402::Response response_of(x402::Event event)
     return *std::move(*event.sent());
 }
 
+/// The server holds all answers until the last request has come: they are under way at the same time. Each then takes
+/// 200 ms more, which is 51 s one after the other.
 void many_at_once(const TestServer &server, const x402::Client &client)
+{
+    using Clock = std::chrono::steady_clock;
+    constexpr int many = 256;
+    constexpr std::chrono::seconds patience(60), together_max(2);
+    x402::Queue queue(client);
+    std::set<std::uint64_t> seen;
+    const long before = server.count_now("requests");
+    for (std::uint64_t token = 0; token < many; token++) {
+        x402::Request request("GET", server / "held");
+        CHECK(queue.send(request, token), "taken");
+    }
+    const auto sent = Clock::now();
+    while (server.count_now("requests") < before + many && Clock::now() - sent < patience)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    CHECK(server.count_now("requests") == before + many, "%ld are there", server.count_now("requests") - before);
+    CHECK(server.count_now("connections_open") >= many, "each has a connection of its own");
+    CHECK(!queue.next(), "none is answered");
+    const auto released = Clock::now();
+    server.release();
+    for (int i = 0; i < many; i++) {
+        x402::Event event = queue.wait();
+        seen.insert(event.token);
+        CHECK(response_of(std::move(event)).text(10) == "held", "its answer");
+    }
+    const std::chrono::duration<double> took = Clock::now() - released;
+    CHECK(took < together_max, "it took %.1f s", took.count());
+    CHECK(seen.size() == many && !queue.next(), "each token once");
+}
+
+void requests_may_end_first(const TestServer &server, const x402::Client &client)
 {
     x402::Queue queue(client);
     const std::string bytes = pattern_of(50000);
@@ -93,7 +127,26 @@ void cancelling_and_ending(const TestServer &server, const x402::Client &client)
     queue = x402::Queue(client); // ends the first one, and waits
     x402::Queue moved = std::move(queue);
     EXPECT_STATUS(X402_ERROR_HANDLE, (void)queue.next());
+    EXPECT_STATUS(X402_ERROR_HANDLE, (void)queue.send(request, 8));
+    CHECK(!queue.cancel(7) && queue.fd() == -1, "there is nothing in it");
     CHECK(!moved.next(), "a new one has no events");
+}
+
+/// A queue that another takes the place of ends before the callables that it may still call.
+void callables_outlive_the_queue(const TestServer &server, const x402::Client &client)
+{
+    x402::Queue queue(client);
+    int fd = 0;
+    const auto look = [&fd](x402_queue *ended) { fd = x402_queue_fd(ended); };
+    {
+        x402::Request request("GET", server / "hangs");
+        request.progress([own = std::unique_ptr<x402_queue, decltype(look)>(queue.handle(), look)](x402::Progress) {});
+        CHECK(queue.send(request, 1), "under way");
+    }
+    CHECK(queue.fd() >= 0, "alive");
+    fd = 0;
+    queue = x402::Queue(client);
+    CHECK(fd == -1, "the descriptor was %d when the callable ended", fd);
 }
 
 void a_full_queue(const TestServer &server)
@@ -116,9 +169,11 @@ int main(int, char **argv)
         const TestServer shop(argv[1]);
         const x402::Client client = paying_client();
         many_at_once(shop, client);
+        requests_may_end_first(shop, client);
         reading(shop, client);
         exceptions(shop, client);
         cancelling_and_ending(shop, client);
+        callables_outlive_the_queue(shop, client);
         a_full_queue(shop);
     }
     return finish("cpp queue");

@@ -20,23 +20,26 @@ public:
 
     std::string operator/(const char *path) const { return std::string(server_.url) + "/" + path; }
     /// What the server counted, as JSON.
-    std::string state() const
-    {
-        char *text = server_ask(&server_, "GET", "/_server/state");
-        std::string state = text;
-        std::free(text);
-        return state;
-    }
-    /// One of its counts.
-    long count(const std::string &name) const
-    {
-        const std::string all = state();
-        const std::size_t at = all.find("\"" + name + "\":");
-        CHECK(at != all.npos, "no %s in %s", name.c_str(), all.c_str());
-        return at == all.npos ? -1 : std::strtol(all.c_str() + at + name.size() + 3, nullptr, 10);
-    }
+    std::string state() const { return ask("GET", "/_server/state"); }
+    /// One of its counts, once it has nothing in hand.
+    long count(const char *name) const { return count_in(state(), name); }
+    /// One of its counts as it is now.
+    long count_now(const char *name) const { return count_in(ask("GET", "/_server/state?now"), name); }
+    /// Lets the answers go that it holds.
+    void release() const { ask("POST", "/_server/release"); }
 
 private:
+    std::string ask(const char *method, const char *path) const
+    {
+        const std::unique_ptr<char, decltype(&std::free)> text(server_ask(&server_, method, path), &std::free);
+        return text.get();
+    }
+    static long count_in(const std::string &state, const std::string &name)
+    {
+        const std::size_t at = state.find("\"" + name + "\":");
+        CHECK(at != state.npos, "no %s in %s", name.c_str(), state.c_str());
+        return at == state.npos ? -1 : std::strtol(state.c_str() + at + name.size() + 3, nullptr, 10);
+    }
     server server_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <x402/error.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <string_view>
@@ -136,6 +137,15 @@ public:
 private:
     std::mutex mutex_;
     std::exception_ptr thrown_;
+};
+
+/// A callable that its trampoline keeps alive while it runs: a queue gives up waiting for one that does not return, and then
+/// whoever owned it may end first.
+template <class Function> struct Held : std::enable_shared_from_this<Held<Function>> {
+    explicit Held(Function function_) : function(std::move(function_)) {}
+    Function function;
+
+    static std::shared_ptr<Held> of(void *userdata) { return static_cast<Held *>(userdata)->shared_from_this(); }
 };
 
 /// What a trampoline returns when the callback threw: any value but 0 stops.

@@ -46,11 +46,12 @@ public:
     /// could not be written must not cost an answer that was paid.
     template <class Log> Result<void> try_log(Log log)
     {
-        auto kept = std::make_shared<Log>(std::move(log));
+        auto kept = std::make_shared<detail::Held<Log>>(std::move(log));
         const x402_log_fn tell = [](void *userdata, std::int32_t level, const char *line, std::size_t length) {
             detail::Scope apart; // takes what is thrown, and forgets it
             detail::guarded(nullptr, [&] {
-                (*static_cast<Log *>(userdata))(static_cast<int>(level), std::string_view(line, length));
+                const auto held = detail::Held<Log>::of(userdata);
+                held->function(static_cast<int>(level), std::string_view(line, length));
                 return std::int32_t{0};
             });
         };
@@ -122,14 +123,14 @@ public:
     Result<Payment> try_pay(const Text &method, const Text &url, std::uint16_t status, const Headers &headers,
                             Bytes body) const
     {
-        detail::HeaderArrays arrays(headers);
-        if (Result<void> good = arrays.check(); !good)
-            return std::move(good).error();
-        auto raw = detail::invoke_for<x402_payment *>(x402_client_pay, handle(), method, url, status, arrays.names.data(),
-                                                      arrays.values.data(), headers.size(), body.data(), body.size());
-        if (!raw)
-            return std::move(raw).error();
-        return Payment(*raw);
+        return paid(x402_client_pay, headers, body, method, url, status);
+    }
+    /// As try_pay, for a request that is described: its settings count, and after a payment of it that was not settled the
+    /// same header is given again. It is not sent, and none of its callables is called; give it the body that you send, in
+    /// memory or as a file, or a purchase_key.
+    Result<Payment> try_pay_request(Request &request, std::uint16_t status, const Headers &headers, Bytes body) const
+    {
+        return paid(x402_client_pay_request, headers, body, request.handle(), status);
     }
 
 #ifndef X402_NO_EXCEPTIONS
@@ -146,6 +147,14 @@ public:
     {
         return try_pay(method, url, status, headers, body).value();
     }
+    Payment pay_request(Request &request, std::uint16_t status, const Headers &headers, Bytes body) const
+    {
+        return try_pay_request(request, status, headers, body).value();
+    }
+    Payment pay_request(Request &&request, std::uint16_t status, const Headers &headers, Bytes body) const
+    {
+        return try_pay_request(request, status, headers, body).value();
+    }
 #endif
     x402_client *handle() const noexcept { return handle_.get(); }
 
@@ -153,8 +162,8 @@ private:
     friend class Queue;
     Client(x402_client *raw, std::shared_ptr<const detail::Keep> keep) noexcept : keep_(std::move(keep)), handle_(raw) {}
 
-    /// A call that gives a response. An approval that threw made a 402 of it, and is what the caller has to hear of; any
-    /// other answer is never given up for an exception.
+    /// A call that gives a response. An approval or a signer that threw made a 402 of it, and is what the caller has to hear
+    /// of; any other answer is never given up for an exception.
     template <class Call, class... Texts>
     Result<Response> answered(detail::Asked asked, Call call, const Texts &...texts) const
     {
@@ -167,9 +176,22 @@ private:
             return Error(error, std::move(scope.thrown));
         Response response(raw, std::move(asked), keep_);
         if (scope.thrown && response.status() == 402)
-            return Error(X402_ERROR_CALLBACK, response.money(), "the approval threw; the payment was refused",
+            return Error(X402_ERROR_CALLBACK, response.money(), "the approval or a signer threw; the payment was refused",
                          std::move(scope.thrown));
         return response;
+    }
+    /// A call that gives a payment; `asked` is what was asked for.
+    template <class Function, class... Asked>
+    Result<Payment> paid(Function function, const Headers &headers, Bytes body, const Asked &...asked) const
+    {
+        const detail::HeaderArrays arrays(headers);
+        if (Result<void> good = arrays.check(); !good)
+            return std::move(good).error();
+        auto raw = detail::invoke_for<x402_payment *>(function, handle(), asked..., arrays.names.data(), arrays.values.data(),
+                                                      headers.size(), body.data(), body.size());
+        if (!raw)
+            return std::move(raw).error();
+        return Payment(*raw, keep_);
     }
 
     // Before the handle, so that it outlives it.

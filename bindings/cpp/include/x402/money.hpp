@@ -2,7 +2,7 @@
 #ifndef X402_MONEY_HPP
 #define X402_MONEY_HPP
 
-#include <x402/call.hpp>
+#include <x402/signer.hpp>
 
 namespace x402 {
 inline namespace X402_HPP_FORM {
@@ -29,6 +29,38 @@ public:
     {
         return detail::invoke(x402_wallet_add_solana_key, handle_.get(), base58_or_json);
     }
+    /// Adds the EVM key of a mnemonic: 12 to 24 words of the English list. Copied; wipe your own.
+    ///
+    /// `passphrase` is the phrase's own, if it has one; nullptr as the path: the first account of most wallets.
+    Result<void> try_add_evm_mnemonic(const Text &phrase, const Text &passphrase = nullptr,
+                                      const Text &derivation_path = nullptr)
+    {
+        return detail::invoke(x402_wallet_add_evm_mnemonic, handle_.get(), phrase, passphrase, derivation_path);
+    }
+    /// Adds the Solana key of a mnemonic; otherwise as try_add_evm_mnemonic.
+    Result<void> try_add_solana_mnemonic(const Text &phrase, const Text &passphrase = nullptr,
+                                         const Text &derivation_path = nullptr)
+    {
+        return detail::invoke(x402_wallet_add_solana_mnemonic, handle_.get(), phrase, passphrase, derivation_path);
+    }
+    /// Adds the key of a file that only its owner may read: a keystore with its password, or a Solana key pair without.
+    Result<void> try_add_keyfile(const Text &path, const Text &password = nullptr)
+    {
+        return detail::invoke(x402_wallet_add_keyfile, handle_.get(), path, password);
+    }
+    /// Adds a signer whose key stays elsewhere: `Signature sign(std::string_view kind, Bytes message)`. What it is given is
+    /// lent during the call; the kinds are those of x402_sign_fn.
+    ///
+    /// `family` is "eip155", "eip155-contract" for a smart wallet, or "solana"; `address` is who pays. The signer may block
+    /// and call the library; it runs on the thread that called in, several at once if several calls do. One that throws
+    /// signs nothing, so that nothing is paid, and what it threw comes out of the call.
+    template <class Sign> Result<void> try_add_signer(const Text &family, const Text &address, Sign sign)
+    {
+        auto kept = std::make_shared<detail::Held<Sign>>(std::move(sign));
+        keep_.push_back(kept);
+        return detail::invoke(x402_wallet_add_signer, handle_.get(), family, address, &detail::sign<Sign>,
+                              static_cast<void *>(kept.get()));
+    }
     /// The address of a key: `family` is "eip155" for EVM networks or "solana"; `index` counts the keys of the family from 0.
     Result<std::string> try_address(const Text &family, std::size_t index = 0) const
     {
@@ -43,6 +75,22 @@ public:
     Wallet() : Wallet(make().value()) {}
     Wallet &add_evm_key(const Text &hex) { return try_add_evm_key(hex).value(), *this; }
     Wallet &add_solana_key(const Text &base58_or_json) { return try_add_solana_key(base58_or_json).value(), *this; }
+    Wallet &add_evm_mnemonic(const Text &phrase, const Text &passphrase = nullptr, const Text &derivation_path = nullptr)
+    {
+        return try_add_evm_mnemonic(phrase, passphrase, derivation_path).value(), *this;
+    }
+    Wallet &add_solana_mnemonic(const Text &phrase, const Text &passphrase = nullptr, const Text &derivation_path = nullptr)
+    {
+        return try_add_solana_mnemonic(phrase, passphrase, derivation_path).value(), *this;
+    }
+    Wallet &add_keyfile(const Text &path, const Text &password = nullptr)
+    {
+        return try_add_keyfile(path, password).value(), *this;
+    }
+    template <class Sign> Wallet &add_signer(const Text &family, const Text &address, Sign sign)
+    {
+        return try_add_signer(family, address, std::move(sign)).value(), *this;
+    }
     std::string address(const Text &family, std::size_t index = 0) const { return try_address(family, index).value(); }
 #endif
     const x402_wallet *handle() const noexcept { return handle_.get(); }
@@ -50,8 +98,9 @@ public:
 private:
     friend class Config;
     explicit Wallet(x402_wallet *raw) noexcept : handle_(raw) {}
-    detail::Handle<x402_wallet, x402_wallet_free> handle_;
+    // Before the handle, so that it outlives it.
     detail::Keep keep_;
+    detail::Handle<x402_wallet, x402_wallet_free> handle_;
 };
 
 /// What may be paid. Movable. New, it allows 1.00 USD a payment and 10.00 USD in all, known assets, https or loopback.
@@ -73,12 +122,14 @@ public:
     {
         return detail::invoke(x402_policy_max_per_payment, handle_.get(), amount);
     }
-    /// How much may be spent within `window_s` seconds, 0: for ever; `scope` is "all", or "host" or "payee" for each apart.
+    /// How much may be spent within `window_s` seconds, 0: for ever; `scope` is "all", or "purchase", "host" or "payee" for
+    /// each apart.
     Result<void> try_budget(const Text &scope, std::uint64_t window_s, const Text &amount)
     {
         return detail::invoke(x402_policy_budget, handle_.get(), scope, window_s, amount);
     }
-    /// Allows a "network", "asset", "payee", "host", "scheme" or "plain_http_host" by pattern; the first rule makes a list.
+    /// Allows a "network", "asset", "payee", "host", "scheme" or "plain_http_host" by pattern; the first rule makes a list. Or
+    /// consents to an "approval", a "receipt" or a "deposit": see x402_policy_allow.
     Result<void> try_allow(const Text &what, const Text &pattern)
     {
         return detail::invoke(x402_policy_allow, handle_.get(), what, pattern);
@@ -94,12 +145,13 @@ public:
     /// what it threw comes out of the call.
     template <class Approve> Result<void> try_approve(Approve approve)
     {
-        auto kept = std::make_shared<Approve>(std::move(approve));
+        auto kept = std::make_shared<detail::Held<Approve>>(std::move(approve));
         const x402_approve_fn ask = [](void *userdata, const char *offer, std::size_t length) -> std::int32_t {
             return detail::guarded(nullptr, [&] {
                 using Returned = std::invoke_result_t<Approve &, std::string_view>;
                 static_assert(!std::is_void_v<Returned>, "an approval says yes with 0 or no with another int");
-                return detail::answer(*static_cast<Approve *>(userdata), std::string_view(offer, length));
+                const auto held = detail::Held<Approve>::of(userdata);
+                return detail::answer(held->function, std::string_view(offer, length));
             });
         };
         keep_.push_back(kept); // the one before stays: a configuration may have it

@@ -71,12 +71,24 @@ struct HeaderArrays {
 
 } // namespace detail
 
-/// A payment from Client::pay, for a request that another HTTP client sends again with one header more. Movable.
+/// A payment from Client::pay or pay_request, for a request that another HTTP client sends again with one header more. Movable.
 ///
 /// It counts as spent from the start. One that was not settled when it ends still counts: its header may have been sent.
 class Payment {
 public:
-    explicit Payment(x402_payment *raw) noexcept : handle_(raw) {}
+    /// `keep` is what the client's callables need: it logs how the payment ended.
+    explicit Payment(x402_payment *raw, std::shared_ptr<const detail::Keep> keep = nullptr) noexcept
+        : keep_(std::move(keep)), handle_(raw)
+    {
+    }
+    Payment(Payment &&) noexcept = default;
+    /// The payment that was there ends before what it needs does.
+    Payment &operator=(Payment &&other) noexcept
+    {
+        handle_ = std::move(other.handle_);
+        keep_ = std::move(other.keep_);
+        return *this;
+    }
 
     /// What is paid; valid as long as this. Ask again after settle().
     PaymentView view() const & noexcept { return PaymentView(handle_.get()); }
@@ -105,6 +117,8 @@ public:
 #endif
 
 private:
+    // Before the handle, so that it outlives it.
+    std::shared_ptr<const detail::Keep> keep_;
     detail::Handle<x402_payment, x402_payment_free> handle_;
 };
 

@@ -27,11 +27,20 @@ struct Event {
 
 /// Sends and reads of one client that do not block. Movable; any thread, several at once. There is exactly one event for
 /// each operation that was taken. CALLABLES RUN ON THREADS OF THE QUEUE, with a stack of 512 KiB. What one throws is the
-/// cause of the event's error; an approval that throws refuses, and the event has the 402.
+/// cause of the event's error; an approval or a signer that throws refuses, and the event has the 402.
 ///
 /// Ending it cancels what is under way and waits for it, and drops the events that were not taken.
 class Queue {
 public:
+    Queue(Queue &&) noexcept = default;
+    /// The queue that was there ends before what its operations need does.
+    Queue &operator=(Queue &&other) noexcept
+    {
+        handle_ = std::move(other.handle_);
+        state_ = std::move(other.state_);
+        keep_ = std::move(other.keep_);
+        return *this;
+    }
     static Result<Queue> make(const Client &client)
     {
         auto raw = detail::invoke_for<x402_queue *>(x402_queue_new, client.handle());
@@ -72,6 +81,8 @@ public:
     bool cancel(std::uint64_t token) const
     {
         bool found = false;
+        if (!state_) // moved from
+            return found;
         for (std::uint64_t own : state_->with(token))
             found = x402_queue_cancel(handle(), own) == X402_OK || found;
         return found;
@@ -143,6 +154,8 @@ private:
 
     template <class Submit> Result<bool> submit(Flight flight, Submit submit)
     {
+        if (!state_)
+            return Error(X402_ERROR_HANDLE, Money::none, "the queue was moved from; use the one that it was moved to");
         const std::uint64_t own = state_->add(std::move(flight));
         x402_error *error = nullptr;
         const Status status = submit(own, &error);

@@ -80,6 +80,15 @@ private:
 /// the next request if the body was read to its end.
 class Response {
 public:
+    Response(Response &&) noexcept = default;
+    /// The answer that was there ends before what it needs does.
+    Response &operator=(Response &&other) noexcept
+    {
+        handle_ = std::move(other.handle_);
+        keep_ = std::move(other.keep_);
+        asked_ = std::move(other.asked_);
+        return *this;
+    }
     std::uint16_t status() const noexcept { return x402_response_status(handle()); }
     /// A status of 200 to 299.
     bool ok() const noexcept { return status() / 100 == 2; }

@@ -6,15 +6,17 @@ PYTHON_RUN = $(PYTHON_ENV)/bin/python
 PYTHON_PIP = -m pip --quiet --disable-pip-version-check
 PYTHON_VERSIONS ?= 3.9 3.10 3.11 3.12 3.13
 PYTHON_TESTS = bindings/python/tests
-.PHONY: test-python test-python-versions
-test-python: library
-	$(CARGO) build --locked --quiet --example paying_server
+.PHONY: test-python test-python-versions python-package
+python-package: library
 	test -x $(PYTHON_RUN) || $(PYTHON) -m venv $(PYTHON_ENV)
 	$(PYTHON_RUN) $(PYTHON_PIP) install -r bindings/python/requirements.txt
 	rm -rf $(PYTHON_ENV)/wheels
 	X402_LIB_DIR=$(CURDIR)/$(BUILD)/release/lib $(PYTHON_RUN) $(PYTHON_PIP) wheel --no-build-isolation --no-deps \
 		-w $(PYTHON_ENV)/wheels bindings/python
 	$(PYTHON_RUN) $(PYTHON_PIP) install --no-deps --force-reinstall $(PYTHON_ENV)/wheels/*.whl
+
+test-python: python-package
+	$(CARGO) build --locked --quiet --example paying_server
 	cd bindings/python && $(PYTHON_RUN) -m mypy
 	$(PYTHON_RUN) -m pytest -q $(PYTHON_TESTS)
 	@# The cases and the recorded exchanges, which the runner judges. None run is not a pass.

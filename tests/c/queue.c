@@ -135,7 +135,7 @@ static long count_now(const server *server, const char *name)
 
 /* 256 requests that the server holds until it is told to answer: that all of them are there before one was answered
  * proves that they are under way at the same time. Each then takes 200 ms more, which is 51 s one after the other; the
- * bound leaves room for valgrind and a busy machine, and `make bench` has the number. */
+ * bound leaves room for a busy machine, holds for no program that is slowed down, and `make bench` has the number. */
 static void many_at_once(const server *server)
 {
     enum { MANY = 256, TOGETHER_MS_MAX = 2000 };
@@ -161,7 +161,7 @@ static void many_at_once(const server *server)
     }
     took = now_ms() - released;
     printf("%d requests under way together after %.0f ms, and answered %.0f ms later\n", MANY, released - started, took);
-    CHECK(took < TOGETHER_MS_MAX, "it took %.0f ms", took);
+    CHECK(took < TOGETHER_MS_MAX || getenv("UNTIMED"), "it took %.0f ms", took);
     nothing_waits(queue);
     x402_queue_free(queue);
     x402_client_free(client);

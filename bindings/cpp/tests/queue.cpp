@@ -26,7 +26,7 @@ x402::Response response_of(x402::Event event)
 }
 
 /// The server holds all answers until the last request has come: they are under way at the same time. Each then takes
-/// 200 ms more, which is 51 s one after the other.
+/// 200 ms more, which is 51 s one after the other; the bound holds for no program that is slowed down.
 void many_at_once(const TestServer &server, const x402::Client &client)
 {
     using Clock = std::chrono::steady_clock;
@@ -53,7 +53,7 @@ void many_at_once(const TestServer &server, const x402::Client &client)
         CHECK(response_of(std::move(event)).text(10) == "held", "its answer");
     }
     const std::chrono::duration<double> took = Clock::now() - released;
-    CHECK(took < together_max, "it took %.1f s", took.count());
+    CHECK(took < together_max || std::getenv("UNTIMED"), "it took %.1f s", took.count());
     CHECK(seen.size() == many && !queue.next(), "each token once");
 }
 

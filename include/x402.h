@@ -1433,6 +1433,11 @@ X402_API x402_status x402_queue_send(x402_queue *queue,
  *                it must stay until then, or until x402_queue_free returned.
  * @param token   as for x402_queue_send
  *
+ * A completed read keeps what it read, at most 64 KiB, until its event is taken. A read occupies a thread of the queue
+ * for as long as it waits for the server: queue_threads (256) answers that stall hold up everything else that the queue
+ * was given, until one of them gets bytes, is cancelled, or ends by idle_timeout_ms. Give long streams a queue of their
+ * own, or raise queue_threads.
+ *
  * Whatever is not X402_OK: nothing was submitted, and no event comes. X402_AGAIN if the queue is full.
  */
 X402_API x402_status x402_queue_read(x402_queue *queue,

@@ -34,6 +34,8 @@ impl Work {
                     let mut bytes = vec![0; most];
                     let count = response.read(&mut bytes)?;
                     bytes.truncate(count);
+                    // It may wait for its event to be taken, with thousands beside it.
+                    bytes.shrink_to_fit();
                     Ok(bytes)
                 }))
             }

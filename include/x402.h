@@ -495,7 +495,8 @@ typedef int32_t (*x402_sign_fn)(void *userdata,
  * original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
  * total_timeout_ms allow refuses too. Must not unwind or longjmp.
  *
- * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
+ * @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call. Its member deposit_max, where
+ *                    there is one, is the most that would be deposited in a payment channel; without it nothing is.
  * @param len         its length without the NUL
  */
 typedef int32_t (*x402_approve_fn)(void *userdata, const char *offer_json, size_t len);
@@ -905,7 +906,8 @@ X402_API x402_status x402_ledger_unsettled_json(const x402_ledger *ledger,
 /**
  * Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
  * signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
- * passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+ * passed by its amount. Safe once its valid_before_s is five minutes past and the chain shows no transfer (of a deposit: to
+ * the channel's contract); never provably so for what is drawn from a payment channel. Of a paid entry whose
  * answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
  *
  * @param entry  its id in x402_ledger_unsettled_json

@@ -56,6 +56,8 @@ pub(super) struct Call<'a> {
     pub(super) headers: Vec<Header>,
     pub(super) has_body: bool,
     redirects: u32,
+    /// A payment of this call deposits in a payment channel; none other does.
+    has_deposited: bool,
     deadline: Option<Instant>,
     sent: u64,
 }
@@ -105,6 +107,7 @@ impl<'a> Call<'a> {
             request,
             settings,
             redirects: 0,
+            has_deposited: false,
             deadline,
             sent: 0,
         })
@@ -206,7 +209,7 @@ impl<'a> Call<'a> {
         }
         let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
-        let means = inner.means(&self.settings, self.deadline);
+        let means = payer::Means { may_deposit: !self.has_deposited, ..inner.means(&self.settings, self.deadline) };
         let next = payer::next(challenge, &asker, identity, &means);
         let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
         let cancel = &self.request.cancel;
@@ -241,6 +244,7 @@ impl<'a> Call<'a> {
 
     /// One paid request out and one answer in, which is not judged yet.
     pub(super) fn send_payment(&mut self, mut authorized: Authorized) -> Result<(Answer, Authorized), Failure> {
+        self.has_deposited |= authorized.payment().deposits();
         let (name, value) = authorized.header();
         let header = (name.to_ascii_lowercase(), value.as_bytes().to_vec());
         let outcome = self.exchange_repeating(Some(with_payment(&self.headers, header)), true);

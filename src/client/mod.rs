@@ -222,7 +222,14 @@ impl Inner {
     fn means(&self, settings: &Settings, total: Option<Instant>) -> Means<'_> {
         let signing = Deadline::after(settings.sign_timeout, "sign_timeout_ms");
         let deadline = signing.or_sooner(Deadline::at(total, "total_timeout_ms"));
-        Means { wallet: &self.wallet, policy: &self.policy, ledger: &self.ledger, world: &self.world, deadline }
+        Means {
+            wallet: &self.wallet,
+            policy: &self.policy,
+            ledger: &self.ledger,
+            world: &self.world,
+            deadline,
+            may_deposit: true,
+        }
     }
 
     fn log(&self, level: i32, line: impl FnOnce() -> String) {

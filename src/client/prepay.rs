@@ -199,6 +199,8 @@ impl Call<'_> {
                 self.inner.places.set(key, Known { terms: None, until_s }, now_s);
             }
         }
+        // No third: a correction of this one is the next call's.
+        self.channel_terms = None;
         match self.present(authorized) {
             Ok(mut response) => {
                 response.payment = response.payment.take().map(|payment| payment.after(former));

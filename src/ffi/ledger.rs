@@ -125,7 +125,8 @@ pub unsafe extern "C" fn x402_ledger_unsettled_json(
 
 /// Gives up an entry that is "unknown", or "open" in a process that died: it counts no more, and its purchase may be
 /// signed anew. The risk is yours: if that payment settles after all, the purchase is paid twice and the budgets are
-/// passed by its amount. Safe once its valid_before_s has passed and the chain shows no transfer. Of a paid entry whose
+/// passed by its amount. Safe once its valid_before_s is five minutes past and the chain shows no transfer (of a deposit: to
+/// the channel's contract); never provably so for what is drawn from a payment channel. Of a paid entry whose
 /// answer broke off only the answer is given up: its amount goes on counting, and the next request buys anew.
 ///
 /// @param entry  its id in x402_ledger_unsettled_json

@@ -23,7 +23,8 @@ pub struct x402_policy {
 /// original 402. Runs on the thread that called in and is not interrupted: a 0 that comes later than sign_timeout_ms or
 /// total_timeout_ms allow refuses too. Must not unwind or longjmp.
 ///
-/// @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call
+/// @param offer_json  the chosen offer, a JSON object, NUL-terminated; valid during the call. Its member deposit_max, where
+///                    there is one, is the most that would be deposited in a payment channel; without it nothing is.
 /// @param len         its length without the NUL
 pub type x402_approve_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, offer_json: *const c_char, len: usize) -> i32>;

@@ -2,9 +2,10 @@
 //!
 //! Owns the choice of a channel, the size of a deposit, and how receipts and a server's corrections move what is known;
 //! pure functions, so that both stores decide alike. A channel is used by one payment at a time, because two vouchers
-//! that are under way at once would name the same sum. Its one decision: only a deposit that a receipt acknowledges
-//! raises the balance, and no server's word raises what was charged above what was signed, so that no claim makes the
-//! next voucher exceed what the payee can have already by more than one price.
+//! that are under way at once would name the same sum. Its one decision: no server's word raises what was charged above
+//! what vouchers allow that may have been taken, so that no claim makes the next one exceed what the payee can have
+//! already by more than one price. A balance is raised by a deposit that a receipt acknowledges; by the chain; and by a
+//! server's claim only for a channel of which nothing is known, because a balance that is too high costs nothing.
 
 use super::budgets::Denied;
 use super::entry::Entry;
@@ -88,11 +89,21 @@ impl Channel {
 }
 
 impl State {
+    /// Whether the balance as it is known covers one more payment.
+    fn covers(&self, price: Amount) -> bool {
+        claimable(self.charged, price).is_some_and(|claimable| claimable <= self.balance)
+    }
+
+    /// A server doubts it, or a deposit was signed whose outcome is not known.
+    fn is_uncertain(&self) -> bool {
+        self.doubted || self.signed_max > self.balance
+    }
+
     /// What is known once a node was asked. What it says was claimed is not believed above what was signed, but where
     /// nothing was acknowledged yet, so that vouchers may be about of which this ledger knows nothing.
     fn with(known: Option<State>, on_chain: Option<OnChain>) -> State {
         match (known, on_chain) {
-            (Some(known), Some(OnChain { balance, claimed, .. })) if known.doubted => {
+            (Some(known), Some(OnChain { balance, claimed, .. })) if known.is_uncertain() => {
                 let is_new = known.balance.is_zero() && known.charged.is_zero();
                 let charged = if is_new || claimed <= known.signed_max { claimed } else { known.charged };
                 State { balance, charged, signed_max: known.signed_max.max(charged), doubted: false, ..known }
@@ -120,6 +131,12 @@ impl State {
         State { balance, charged, ..self }
     }
 
+    /// The voucher of `draw` gives the payee nothing: what was known before it. `None`: nothing was.
+    pub fn undrawn(self, draw: &Draw) -> Option<State> {
+        let before = draw.signed_before?;
+        Some(State { signed_max: before.max(self.charged), ..self })
+    }
+
     /// The server turned the voucher of `draw` down and says why.
     pub fn corrected(self, draw: &Draw, correction: Correction) -> State {
         match correction {
@@ -134,26 +151,36 @@ impl State {
     }
 }
 
-/// The first candidate that nobody has in hand, and what is known of it.
+/// Of the candidates that nobody has in hand the first that `price` can be drawn from as it is, else the first, and what
+/// is known of it.
 fn free(
     order: &ChannelOrder,
+    price: Amount,
     mut find: impl FnMut(ChannelId) -> Result<Option<State>, Error>,
     mut in_hand: impl FnMut(u64) -> Result<bool, Error>,
 ) -> Result<(u64, ChannelId, Option<State>), Denied> {
+    let mut first = None;
     for (salt, channel) in (0..).zip(&order.candidates) {
         let state = find(*channel)?;
         let busy = match state {
             Some(state) => in_hand(state.holder)?,
             None => false,
         };
-        if !busy {
-            return Ok((salt, *channel, state));
+        if busy {
+            continue;
         }
+        let free = (salt, *channel, state);
+        if state.is_some_and(|state| state.covers(price)) {
+            return Ok(free);
+        }
+        first = first.or(Some(free));
     }
-    Err(Denied::Refused(format!(
-        "each of the {} channels to this payee has a payment under way; wait for one of them to end",
-        order.candidates.len()
-    )))
+    first.ok_or_else(|| {
+        Denied::Refused(format!(
+            "each of the {} channels to this payee has a payment under way; wait for one of them to end",
+            order.candidates.len()
+        ))
+    })
 }
 
 /// What the next payment of `price` would meet.
@@ -163,10 +190,9 @@ pub(super) fn outlook(
     find: impl FnMut(ChannelId) -> Result<Option<State>, Error>,
     in_hand: impl FnMut(u64) -> Result<bool, Error>,
 ) -> Result<Outlook, Denied> {
-    let (_, channel, known) = free(order, find, in_hand)?;
-    let State { balance, charged, doubted, .. } = known.unwrap_or_default();
-    let needs_deposit = claimable(charged, price).is_none_or(|claimable| claimable > balance);
-    Ok(Outlook { channel, needs_deposit, is_uncertain: known.is_none() || doubted })
+    let (_, channel, known) = free(order, price, find, in_hand)?;
+    let needs_deposit = !known.unwrap_or_default().covers(price);
+    Ok(Outlook { channel, needs_deposit, is_uncertain: known.is_none_or(|known| known.is_uncertain()) })
 }
 
 /// Chooses a channel, and what is drawn from it and deposited in it. `fits` says whether the budgets take a deposit. The
@@ -178,7 +204,7 @@ pub(super) fn draw(
     in_hand: impl FnMut(u64) -> Result<bool, Error>,
     mut fits: impl FnMut(Amount) -> Result<(), Denied>,
 ) -> Result<(Draw, State), Denied> {
-    let (salt, channel, known) = free(order, find, in_hand)?;
+    let (salt, channel, known) = free(order, price, find, in_hand)?;
     let state = State::with(known, order.on_chain.filter(|on_chain| on_chain.channel == channel));
     let claimable = claimable(state.charged, price).ok_or_else(|| {
         Denied::Refused(format!(
@@ -203,6 +229,12 @@ fn deposit(
     mut fits: impl FnMut(Amount) -> Result<(), Denied>,
 ) -> Result<Amount, Denied> {
     let most = order.deposit_max;
+    if most.is_zero() {
+        return Err(Denied::Refused(format!(
+            "the channel needs a deposit of at least {missing} atomic units, and none may be made now; send the request \
+             again, or set evm_rpc to let the chain be asked"
+        )));
+    }
     if missing > most {
         return Err(Denied::Refused(format!(
             "the channel needs a deposit of at least {missing} atomic units, and {most} may be deposited at once; raise it \

@@ -388,7 +388,10 @@ fn apply(
     if let Some(draw) = &entry.draw
         && let Some(channel) = channels::find(db, draw.channel)?
     {
-        channels::update(db, draw.channel, &outcome.moves(channel, entry, draw, holder))?;
+        match outcome.moves(channel, entry, draw, holder) {
+            Some(state) => channels::update(db, draw.channel, &state)?,
+            None => channels::forget(db, draw.channel)?,
+        }
     }
     let in_hand = holder && entry.state == State::Open;
     match outcome {

@@ -231,7 +231,12 @@ impl Memory {
         if let Some(draw) = &entry.draw
             && let Some(channel) = channels.get_mut(&draw.channel)
         {
-            channel.state = outcome.moves(channel.state, entry, draw, holder);
+            match outcome.moves(channel.state, entry, draw, holder) {
+                Some(state) => channel.state = state,
+                None => {
+                    channels.remove(&draw.channel);
+                }
+            }
         }
         match outcome {
             Outcome::NeverLeft if in_hand && !entry.shared => {
@@ -345,7 +350,7 @@ impl Entry {
             host: intent.key(Scope::Host),
             payee: intent.key(Scope::Payee),
             unit: intent.unit(),
-            amount: if counted.is_zero() { intent.amount } else { counted },
+            amount: counted.max(intent.amount),
             counted,
             purchase: purchase.map(|purchase| purchase.id.clone()),
             named: purchase.is_some_and(|purchase| purchase.named),

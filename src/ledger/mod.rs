@@ -106,14 +106,23 @@ impl Outcome {
         }
     }
 
-    /// What is known of the channel that an entry draws from, once this became of the entry.
-    fn moves(&self, channel: channel::State, entry: &Entry, draw: &Draw, holder: bool) -> channel::State {
+    /// What is known of the channel that an entry draws from, once this became of the entry; `None`: nothing any more.
+    fn moves(&self, channel: channel::State, entry: &Entry, draw: &Draw, holder: bool) -> Option<channel::State> {
+        let in_hand = holder && entry.state == State::Open;
+        // A voucher that nobody has, or that the server says it did not take, is none that a receipt could speak of.
+        let was_taken = match self {
+            Outcome::NeverLeft => entry.shared,
+            Outcome::Unknown { .. } => self.proof(entry.shared) != TurnedDown::Proven,
+            _ => true,
+        };
+        let before =
+            if in_hand && !was_taken && channel.holder == entry.id { channel.undrawn(draw) } else { Some(channel) };
         match self {
-            Outcome::Paid { acknowledged, .. } => channel.paid(draw, *acknowledged, entry.state != State::Paid),
-            Outcome::Unknown { correction: Some(correction), .. } if holder && entry.state == State::Open => {
-                channel.corrected(draw, *correction)
+            Outcome::Paid { acknowledged, .. } => Some(channel.paid(draw, *acknowledged, entry.state != State::Paid)),
+            Outcome::Unknown { correction: Some(correction), .. } if in_hand => {
+                Some(before.unwrap_or_default().corrected(draw, *correction))
             }
-            _ => channel,
+            _ => before,
         }
     }
 }

@@ -65,6 +65,11 @@ impl Draw {
         self.signed_before.is_some_and(|before| self.claimable <= before)
     }
 
+    /// The most that can be lost by it: the deposit, or a price that an earlier one covers.
+    pub fn at_risk(&self) -> Amount {
+        self.deposit.max(self.price())
+    }
+
     /// What the payment itself costs.
     pub fn price(&self) -> Amount {
         self.claimable.checked_sub(self.charged).unwrap_or_default()

@@ -7,7 +7,7 @@ use super::channel::{Prospect, prospect};
 use super::{Identity, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
 use crate::ledger::{Denied, Intent, Stood};
-use crate::money::{Usd, known_asset};
+use crate::money::{Draw, Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
 use crate::scheme::attested::{self, Verdict};
@@ -82,9 +82,10 @@ impl Declined {
     }
 
     /// Nothing is signed now, and what was signed for this purchase before may settle yet.
-    pub(super) fn at_risk(signed: &Offer, entry: u64, reason: String) -> Self {
-        let usd = known_asset(&signed.network, &signed.asset).and_then(|asset| Usd::of(asset, &signed.amount));
-        let stood = Stood { reason, entry, at_risk: Some((signed.amount, usd)), is_paid: false };
+    pub(super) fn at_risk(signed: &Offer, draw: Option<&Draw>, entry: u64, reason: String) -> Self {
+        let amount = draw.map_or(signed.amount, Draw::at_risk);
+        let usd = known_asset(&signed.network, &signed.asset).and_then(|asset| Usd::of(asset, &amount));
+        let stood = Stood { reason, entry, at_risk: Some((amount, usd)), is_paid: false };
         Declined { nearest: Some(Box::new(signed.clone())), ..Declined::stands(stood) }
     }
 
@@ -150,7 +151,7 @@ pub(super) fn quote_others(
     let nearest = candidates.first().map(|candidate| candidate.at);
     for candidate in candidates {
         let offer = &challenge.offers[candidate.at];
-        let channel = candidate.prospect.as_ref().map(|prospect| prospect.order.clone());
+        let channel = candidate.prospect.as_ref().map(|prospect| prospect.order_shown(means));
         let intent = Intent { channel, ..intent(asker, offer, identity, now_s) };
         let fits = match means.ledger.check(means.policy.budgets(), &intent) {
             Ok(()) => Ok(()),
@@ -182,7 +183,7 @@ pub(super) fn quote_others(
     Err(none_left(&challenge, nearest.unwrap_or(0), refusals))
 }
 
-/// Declines where wallet and rules refuse every offer; the ledger is not asked, nor the caller.
+/// Declines where wallet and rules refuse every offer; no budget is asked, nor the caller.
 pub fn none_allowed(challenge: &Challenge, asker: &Asker, means: &Means<'_>) -> Option<Declined> {
     let mut refusals: Vec<Refusal> = challenge.malformed.iter().map(Refusal::of_malformed).collect();
     match allowed(challenge, asker, means, &mut refusals) {
@@ -263,7 +264,7 @@ fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, candidate: &Candida
     means.deadline.check("the question to the approve callback")?;
     let mut snapshot = offer_json(offer);
     snapshot["payer"] = json!(candidate.payable.payer);
-    if let Some(prospect) = candidate.prospect.as_ref().filter(|prospect| prospect.outlook.needs_deposit) {
+    if let Some(prospect) = candidate.prospect.as_ref().filter(|prospect| prospect.may_deposit()) {
         snapshot["deposit_max"] = json!(prospect.order.deposit_max.to_string());
     }
     snapshot["method"] = json!(asker.method);

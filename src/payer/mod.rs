@@ -21,7 +21,7 @@ mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
 use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Purchase, Recipe, Reservation, RetryRule};
-use crate::money::{ChannelId, Network};
+use crate::money::{Amount, ChannelId, Network};
 use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
 use crate::scheme::{self, Facts, Ingredients, Need, Payable};
@@ -43,6 +43,8 @@ pub struct Means<'a> {
     pub world: &'a World,
     /// Until when the approve callback and the signer may take.
     pub deadline: Deadline,
+    /// No deposit was signed in this call yet.
+    pub may_deposit: bool,
 }
 
 /// Which purchase this is, if it can be told, and what a repeat of it may do.
@@ -79,6 +81,10 @@ impl Quoted {
             Err(error) => return Err(self.declined(format!("signing failed: {error}"))),
         };
         self.intent.now_s = recipe.signed_s;
+        // Only now, because a node may just have said that none is needed.
+        if let Some(order) = self.intent.channel.as_mut().filter(|_| !means.may_deposit) {
+            order.deposit_max = Amount::ZERO;
+        }
         let order = Order { intent: &self.intent, recipe, rule: identity.rule, budgets: means.policy.budgets() };
         match means.ledger.reserve(order) {
             Ok(Grant::New(reservation, recipe)) => {

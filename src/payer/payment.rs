@@ -269,6 +269,11 @@ impl Payment {
         }
     }
 
+    /// Whether it deposits in a payment channel.
+    pub fn deposits(&self) -> bool {
+        self.0.draw.as_ref().is_some_and(|draw| !draw.deposit.is_zero())
+    }
+
     pub(super) fn corrected(self, correction: Correction) -> Self {
         self.with(|facts| facts.correction = Some(correction))
     }
@@ -374,8 +379,8 @@ impl Facts {
         match (self.money, &self.at_risk_before) {
             (Money::Unknown, Some((amount, usd))) => (amount.clone(), usd.clone()),
             (Money::Unknown, None) if self.entry != 0 && !self.payer.is_empty() => match &self.draw {
-                Some(draw) if !draw.deposit.is_zero() => (draw.deposit.to_string(), self.in_dollars(&draw.deposit)),
-                _ => (self.amount.clone(), self.usd.clone()),
+                Some(draw) => (draw.at_risk().to_string(), self.in_dollars(&draw.at_risk())),
+                None => (self.amount.clone(), self.usd.clone()),
             },
             _ => ("0".into(), None),
         }

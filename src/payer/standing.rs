@@ -6,6 +6,7 @@
 
 use super::{Authorized, Declined, Identity, Means, Payment, sign};
 use crate::ledger::{Denied, Recipe, Reservation, Stood};
+use crate::money::Amount;
 use crate::policy::Asker;
 use crate::protocol::{Challenge, Offer};
 use crate::scheme::{self, Payable};
@@ -44,6 +45,12 @@ pub fn standing(
     let standing = Standing::new(reservation, recipe, asked, means)?;
     let offer = standing.offer();
     means.policy.check(asker, offer).map_err(|reason| standing.declined(reason))?;
+    let deposit = standing.recipe.draw.as_ref().map_or(Amount::ZERO, |draw| draw.deposit);
+    if deposit > means.policy.deposit_max(offer).unwrap_or(Amount::ZERO) {
+        let reason =
+            format!("it deposits {deposit} atomic units, more than may be deposited now; raise it with allow deposit");
+        return Err(standing.declined(reason));
+    }
     Ok(Some(standing))
 }
 
@@ -70,7 +77,7 @@ impl Standing {
                 return Err(Declined::stands(Stood { reason, entry, at_risk: None, is_paid: true }));
             }
             let reason = changed(offer, asked, entry, &recipe);
-            return Err(Declined::at_risk(offer, entry, reason));
+            return Err(Declined::at_risk(offer, recipe.draw.as_ref(), entry, reason));
         }
         // Whichever key pays by default now: another one's signature would be another payment.
         let wallet = means.wallet.led_by(&recipe.payer).ok_or_else(|| {
@@ -94,7 +101,7 @@ impl Standing {
         let entry = self.reservation.entry();
         match self.reservation.is_paid() {
             true => Declined::stands(Stood { reason, entry, at_risk: None, is_paid: true }),
-            false => Declined::at_risk(self.offer(), entry, reason),
+            false => Declined::at_risk(self.offer(), self.recipe.draw.as_ref(), entry, reason),
         }
     }
 

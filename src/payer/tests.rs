@@ -34,6 +34,7 @@ impl Bench {
 
     fn means(&self) -> Means<'_> {
         Means {
+            may_deposit: true,
             wallet: &self.wallet,
             policy: &self.policy,
             ledger: &self.ledger,

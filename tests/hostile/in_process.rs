@@ -145,7 +145,14 @@ pub fn one_transfer_and_no_approval() -> Seen {
     // Randomness for one nonce: a second signature would have none.
     let clock = Box::new(ManualClock::at(now_s()));
     let world = World { clock, entropy: Box::new(FixedEntropy::new([7; 32])) };
-    let means = Means { wallet: &wallet, policy: &policy, ledger: &ledger, world: &world, deadline: Deadline::NONE };
+    let means = Means {
+        wallet: &wallet,
+        policy: &policy,
+        ledger: &ledger,
+        world: &world,
+        deadline: Deadline::NONE,
+        may_deposit: true,
+    };
     let identity = Identity { purchase: None, rule: RetryRule::Proven };
     let quoted = payer::quote(challenge, &asker, identity, &means).unwrap();
     let authorized = quoted.reserve(identity, &means).ok().unwrap().authorize(&wallet).unwrap();

@@ -212,8 +212,8 @@ pub const ROWS: &[Row] = &[
     row("S25", "corrects a channel by a voucher of another one", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-foreign-voucher")),
     row("S25", "corrects a channel by a voucher over another sum", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-other-sum-signed")),
     row("S25", "corrects a channel above the voucher that it shows", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-charged-above-signed")),
-    row("S25", "turns a voucher down and shows it as proof that it was charged", cents(2, 1, &["paid", "unknown"], &["proves nothing"]), Case("hostile-channel-own-voucher-as-proof"))
-        .but("Of a channel the ledger does not know an equal voucher may be from before: one price more is signed."),
+    row("S25", "turns a voucher down and shows it as proof that it was charged", cents(2, 1, &["paid", "unknown"], &["proves nothing"]), Case("hostile-channel-own-voucher-as-proof")),
+    row("S25", "keeps a first deposit and shows its voucher as proof of a charge before", cents(1, 0, UNKNOWN, &["proves nothing"]), Case("hostile-channel-own-voucher-on-a-new-channel")),
 
     row("S26", "is a paid clone of a shop that the caller was led to", cents(2, 2, TWICE_THEN_REFUSED, &["all budget of 0.02 USD"]), Case("hostile-clone-of-a-shop"))
         .but("No 402 tells a clone from a shop. A list of hosts keeps it out; without one the budget bounds it."),

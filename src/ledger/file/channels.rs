@@ -50,6 +50,11 @@ pub(super) fn update(db: &Connection, id: ChannelId, state: &channel::State) -> 
         .map(|_| ())
 }
 
+/// Nothing was ever signed for it.
+pub(super) fn forget(db: &Connection, id: ChannelId) -> Result<()> {
+    db.prepare_cached("DELETE FROM channels WHERE channel = ?1")?.execute([id.to_string()]).map(|_| ())
+}
+
 /// As rows of the totals.
 pub(super) fn all(db: &Connection) -> Result<Vec<Value>> {
     let sql = format!("SELECT {STATE_COLUMNS}, channel, payer, payee, unit FROM channels ORDER BY channel");

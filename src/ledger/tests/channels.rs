@@ -87,6 +87,35 @@ fn an_entry_shows_its_channel_and_makes_the_same_draw_again() {
 }
 
 #[test]
+fn a_voucher_that_never_left_or_was_not_taken_is_none_that_a_receipt_can_speak_of() {
+    let ends: [fn(Reservation); 2] = [
+        |drawn| drawn.never_left().unwrap(),
+        |drawn| {
+            drawn.unknown(TurnedDown::Proven).unwrap();
+        },
+    ];
+    for end in ends {
+        each_store(&[], |bench| {
+            // The first use of a channel leaves nothing behind.
+            end(bench.draw(drawing()).0);
+            let (first, draw) = bench.draw(drawing());
+            assert_eq!(draw.signed_before, None);
+            drop(first.paid_by_channel("0xabc", Acknowledged::default()).unwrap());
+            assert_eq!(bench.channel(id(0)), [500, 100, 100]);
+            // A dear voucher that came to nothing does not let a receipt for a cheap one claim its price.
+            let dear = Intent { amount: Amount::from(300), ..drawing() };
+            end(bench.draw(dear).0);
+            assert_eq!(bench.channel(id(0)), [500, 100, 100]);
+            let (cheap, draw) = bench.draw(Intent { amount: Amount::from(1), ..drawing() });
+            assert_eq!((draw.claimable, draw.signed_before), (Amount::from(101), Some(Amount::from(100))));
+            let lie = Acknowledged { charged: None, charged_in_all: Some(Amount::from(400)) };
+            drop(cheap.paid_by_channel("0xdef", lie).unwrap());
+            assert_eq!(bench.channel(id(0))[1], 100, "not believed, and the next 402 corrects it");
+        });
+    }
+}
+
+#[test]
 fn payments_at_once_use_channels_of_their_own_and_not_without_end() {
     each_store(&[], |bench| {
         let held: Vec<(Reservation, Draw)> = (0..3).map(|_| bench.draw(drawing())).collect();
@@ -122,7 +151,7 @@ fn a_correction_that_comes_with_the_outcome_is_kept() {
         let on_chain = OnChain { channel: id(0), balance: Amount::from(700), claimed: Amount::from(200) };
         told.channel.as_mut().unwrap().on_chain = Some(on_chain);
         let (_, draw) = bench.draw(told);
-        assert_eq!((numbers(&draw), bench.channel(id(0))), ([200, 300, 0], [700, 200, 400]));
+        assert_eq!((numbers(&draw), bench.channel(id(0))), ([200, 300, 0], [700, 200, 350]));
     });
 }
 

@@ -159,7 +159,8 @@ fn a_file_of_version_1_opens_keeps_its_entries_and_learns_channels() {
     let named = Purchase { named: true, ..purchase() };
     let (_, recipe) = bench.ledger.standing(&named, RetryRule::Proven, 5).unwrap().unwrap();
     assert_eq!((recipe.signed_s, recipe.draw), (5, None));
-    let Ok(Grant::New(..)) = bench.order(super::channels::drawing(), None, RetryRule::Proven) else { panic!() };
+    let Ok(Grant::New(drawn, _)) = bench.order(super::channels::drawing(), None, RetryRule::Proven) else { panic!() };
+    keep(drawn);
     drop(bench);
     let version = rusqlite::Connection::open(folder.path()).unwrap();
     let version: i64 = version.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();

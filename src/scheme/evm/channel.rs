@@ -86,9 +86,10 @@ fn proven(network: &Network, draw: &Draw, payer: EvmAddress, extra: &Map<String,
 }
 
 /// Whether the only voucher that can be meant is the one that was turned down just now: a server that takes it for a
-/// proof has taken it for a payment. Where nothing was known of the channel, an equal one may be from before.
+/// proof has taken it for a payment. An equal one may be from before where the ledger knows nothing of the channel and
+/// the chain shows that there was one, so that nothing is deposited now.
 fn is_own_proof(draw: &Draw, signed: Amount) -> bool {
-    signed == draw.claimable && draw.signed_before.is_some_and(|before| before < signed)
+    signed == draw.claimable && draw.signed_before.map_or(!draw.deposit.is_zero(), |before| before < signed)
 }
 
 #[cfg(test)]

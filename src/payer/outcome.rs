@@ -16,7 +16,7 @@ use crate::protocol::{Challenge, Receipt};
 /// they may follow a settlement or be followed by one: a nonce that was used, a pending or failed transaction, a failed
 /// simulation, `validAfter` (it passes by itself), an allowance that is missing (the payer grants it, or this payment
 /// used it up), and every code that is unknown.
-const REFUSALS_BEFORE_SETTLEMENT: [&str; 33] = [
+const REFUSALS_BEFORE_SETTLEMENT: [&str; 51] = [
     "invalid_exact_evm_scheme",
     "invalid_exact_evm_network_mismatch",
     "invalid_exact_evm_missing_eip712_domain",
@@ -47,6 +47,24 @@ const REFUSALS_BEFORE_SETTLEMENT: [&str; 33] = [
     "invalid_exact_svm_payload_amount_mismatch",
     "invalid_batch_settlement_evm_cumulative_amount_mismatch",
     "invalid_batch_settlement_evm_cumulative_below_claimed",
+    "invalid_batch_settlement_evm_scheme",
+    "invalid_batch_settlement_evm_network_mismatch",
+    "invalid_batch_settlement_evm_missing_eip712_domain",
+    "invalid_batch_settlement_evm_receiver_mismatch",
+    "invalid_batch_settlement_evm_receiver_authorizer_mismatch",
+    "invalid_batch_settlement_evm_token_mismatch",
+    "invalid_batch_settlement_evm_withdraw_delay_out_of_range",
+    "invalid_batch_settlement_evm_withdraw_delay_mismatch",
+    "invalid_batch_settlement_evm_channel_id_mismatch",
+    "invalid_batch_settlement_evm_deposit_below_min_deposit",
+    "invalid_batch_settlement_evm_voucher_signature",
+    "invalid_batch_settlement_evm_receive_authorization_signature",
+    "invalid_batch_settlement_evm_payload_authorization_valid_before",
+    "invalid_batch_settlement_evm_permit2_invalid_spender",
+    "invalid_batch_settlement_evm_permit2_invalid_signature",
+    "invalid_batch_settlement_evm_permit2_deadline_expired",
+    "invalid_batch_settlement_evm_permit2_amount_mismatch",
+    "invalid_batch_settlement_evm_insufficient_balance",
     "asset_not_deployed_contract",
     "extension_echo_mismatch",
     // What official servers say when the payment answers none of their offers: it is not even verified.

@@ -16,7 +16,7 @@ const KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80'
 const ADDRESS = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 const PHRASE = 'test test test test test test test test test test test junk';
 const SOLANA_KEY = '2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd';
-const TEST_LIMIT_MS = 20_000;
+const TEST_LIMIT_MS = 60_000;
 const TURNS_MAX = 1000;
 const TURN_MS = 5;
 

@@ -71,14 +71,16 @@ function failure(error, signal) {
   return new TypeError(`fetch failed: ${error.message}`, { cause: error });
 }
 
-/** The body as a stream that reads when it is asked, and not ahead. */
-function streamOf(answer, signal) {
+/** The body as a stream that reads when it is asked, and not ahead. It keeps the request: Node lets go of what ties a
+ * request's signal to the caller's together with the request, and an abort would then never arrive. */
+function streamOf(answer, request) {
+  const { signal } = request;
   let abort;
   const done = () => signal.removeEventListener('abort', abort);
   return new ReadableStream({
     start(controller) {
       abort = () => {
-        controller.error(signal.reason);
+        controller.error(request.signal.reason);
         answer.close();
       };
       if (signal.aborted) abort();
@@ -108,7 +110,7 @@ function responseOf(answer, request) {
   for (const [name, value] of answer.headers) headers.append(name, value);
   const empty = NO_BODY.has(answer.status) || request.method === 'HEAD';
   if (empty) answer.close();
-  const response = new Response(empty ? null : streamOf(answer, request.signal), { status: answer.status, headers });
+  const response = new Response(empty ? null : streamOf(answer, request), { status: answer.status, headers });
   Object.defineProperties(response, {
     url: { value: answer.url },
     redirected: { value: answer.url !== request.url.replace(/#.*/s, '') },

@@ -1,9 +1,14 @@
 'use strict';
 /* abort.test.js: a signal ends a fetch at whatever moment it comes, and a body as soon as it does. */
+const v8 = require('node:v8');
+const vm = require('node:vm');
 const { X402Error, paymentOf } = require('../lib/index.js');
 const { KEY, addonOnly, assert, limit, raw, serve, test, until, url } = require('./support.js');
 
+const COLLECTIONS = 5;
 const server = serve();
+v8.setFlagsFromString('--expose-gc');
+const collect = vm.runInNewContext('gc');
 const aborted = { name: 'AbortError' };
 const seen = async (target) => (await server.state()).requests_seen.filter((one) => one.target === target).length;
 const block = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
@@ -61,6 +66,20 @@ test('between the head and the body, and while the body is read', limit, async (
     setImmediate(() => abort.abort());
     await reading;
   }
+  await server.release();
+});
+
+test('long after the request, when its garbage was collected', limit, async () => {
+  const fetch = server.fetch();
+  const abort = new AbortController();
+  const response = await fetch(url(server, '/stalls'), { signal: abort.signal });
+  const reading = assert.rejects(response.text(), aborted);
+  for (let turn = 0; turn < COLLECTIONS; turn++) {
+    await new Promise(setImmediate);
+    collect();
+  }
+  abort.abort();
+  await reading;
   await server.release();
 });
 

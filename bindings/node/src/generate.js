@@ -4,9 +4,13 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-/* A package has a copy of its own; in the repository there is one for all languages. */
-const FOLDERS = [path.join(__dirname, '../include'), path.join(__dirname, '../../../include')];
+/* A package has a copy of its own. In the repository there is one for all languages, which counts although packing may have
+ * left a copy behind. */
+const ROOT = path.join(__dirname, '..');
+const FOLDERS = [path.join(ROOT, 'include')];
+if (ROOT.endsWith(path.join('bindings', 'node'))) FOLDERS.unshift(path.join(ROOT, '../../include'));
 const folder = FOLDERS.find((one) => fs.existsSync(path.join(one, 'x402.h')));
+if (!folder) throw new Error(`x402.h is not in ${FOLDERS.join(' or ')}: packing the package puts it there`);
 
 /* One letter for each parameter: h handle, s text in, b bytes, l their length, a list of texts, n the count of the two lists
  * before it, o output of 8 bytes, e event, u unsigned, i signed, f callback, d its userdata. Of results also v: none. */
@@ -77,4 +81,4 @@ const table = (functions) =>
   `{\n${functions.map((one) => `  "${one.name}": ["${one.result}", "${one.takes}"]`).join(',\n')}\n}\n`;
 
 module.exports = { folder, forC, read, table };
-if (require.main === module) fs.writeFileSync(path.join(__dirname, '../lib/functions.json'), table(read()));
+if (require.main === module) fs.writeFileSync(path.join(ROOT, 'lib/functions.json'), table(read()));

@@ -29,7 +29,7 @@ function serve(scenario = path.join(__dirname, 'scenario.json')) {
   const server = { clients: [] };
   before(async () => {
     assert.equal(backend, process.env.X402_BACKEND ?? backend, 'the back end that was asked for');
-    const options = scenario === 'openai' ? ['--openai'] : ['--scenario', scenario];
+    const options = ['demo', 'openai'].includes(scenario) ? [`--${scenario}`] : ['--scenario', scenario];
     server.process = spawn(process.env.X402_PAYING_SERVER, options, { stdio: ['pipe', 'pipe', 'inherit'] });
     const [line] = await once(server.process.stdout, 'data');
     server.base = line.toString().match(/listening (\S+)/)[1];

@@ -120,7 +120,7 @@ def ledger(client: libx402.Client) -> None:
 
 
 async def never_answered(client: libx402.Client) -> None:
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     await with_a_time_limit(client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
     server.close()
 

@@ -256,23 +256,23 @@ pub struct Sent {
     pub signature: String,
 }
 
-/// What the shim saw leave.
+/// What the shim saw leave. A torn line is of a process that was killed before it sent what stood there.
 pub fn captured(folder: &Path) -> Vec<Sent> {
     use base64::Engine;
     let text = std::fs::read_to_string(folder.join("captured")).unwrap_or_default();
     let sent = |line: &str| {
-        let (request, header) = line.split_once('\t').unwrap();
-        let json = base64::engine::general_purpose::STANDARD.decode(header).unwrap();
-        let value: Value = serde_json::from_slice(&json).unwrap();
+        let (request, header) = line.split_once('\t')?;
+        let json = base64::engine::general_purpose::STANDARD.decode(header).ok()?;
+        let value: Value = serde_json::from_slice(&json).ok()?;
         let text = |value: &Value| value.as_str().unwrap().to_string();
-        Sent {
+        Some(Sent {
             what: what_of(request).unwrap_or_default(),
             header: header.to_string(),
             nonce: text(&value["payload"]["authorization"]["nonce"]),
             signature: text(&value["payload"]["signature"]),
-        }
+        })
     };
-    text.lines().map(sent).collect()
+    text.lines().filter_map(sent).collect()
 }
 
 /// The purchase that a request line or target names.

@@ -650,7 +650,8 @@ ssize_t recv(int fd, void *out, size_t len, int flags)
     return ends_badly(fault) ? -1 : result;
 }
 
-/* Keeps a payment header's value after the request line; head and payment lie whole in one piece. */
+/* Keeps a payment header's value after the request line; head and payment lie whole in one piece. A process that is killed
+ * meanwhile by another of its threads may leave a torn line, so each begins with the end of the one before. */
 static void capture(const uint8_t *data, size_t len)
 {
     static const char *const names[] = {"\r\npayment-signature: ", "\r\nx-payment: "};
@@ -664,9 +665,9 @@ static void capture(const uint8_t *data, size_t len)
             while (end < rest && value[end] != '\r')
                 end++;
             const uint8_t *line_end = memchr(data, '\r', len);
-            struct iovec line[4] = {
-                {(void *)data, (size_t)(line_end - data)}, {(void *)"\t", 1}, {(void *)value, end}, {(void *)"\n", 1}};
-            if (syscall(SYS_writev, our.capture, line, 4) < 0)
+            struct iovec line[5] = {{(void *)"\n", 1}, {(void *)data, (size_t)(line_end - data)}, {(void *)"\t", 1},
+                {(void *)value, end}, {(void *)"\n", 1}};
+            if (syscall(SYS_writev, our.capture, line, 5) < 0)
                 abort();
             atomic_fetch_add(&our.captured, 1);
         }

@@ -44,12 +44,12 @@ test-rust:
 	$(CARGO) test --locked --quiet --all-targets
 
 # The library as it ships, in release; the server from the build that test-rust made.
-test-c: $(BUILD)/release/CMakeCache.txt
+test-c: $(BUILD)/release/configured
 	$(CARGO) build --locked --quiet --example paying_server
 	cmake --build $(BUILD)/release --parallel 2
 	cd $(BUILD)/release && ctest --output-on-failure --parallel 2
 
-test-asan: $(BUILD)/asan/CMakeCache.txt
+test-asan: $(BUILD)/asan/configured
 	cmake --build $(BUILD)/asan --parallel 2
 	cd $(BUILD)/asan && ctest --output-on-failure --parallel 2
 
@@ -69,7 +69,7 @@ include bindings/go/go.mk
 include bindings/python/python.mk
 include bindings/node/node.mk
 
-library: $(BUILD)/release/CMakeCache.txt
+library: $(BUILD)/release/configured
 	cmake --build $(BUILD)/release --target x402_cargo
 
 header:
@@ -81,12 +81,13 @@ install: library
 	@# The loader's cache, where this is an installation and not a package, and may be written.
 	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
-$(BUILD)/release/CMakeCache.txt:
-	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release
+# A mark of our own: cmake leaves its cache behind where it failed.
+$(BUILD)/release/configured:
+	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release && touch $@
 
 # Instrumented code must not mix with other code, so cargo gets a target directory of its own.
-$(BUILD)/asan/CMakeCache.txt:
-	cmake -S . -B $(BUILD)/asan -DX402_SANITIZE=address -Dx402_cargo_dir=$(CURDIR)/target/asan
+$(BUILD)/asan/configured:
+	cmake -S . -B $(BUILD)/asan -DX402_SANITIZE=address -Dx402_cargo_dir=$(CURDIR)/target/asan && touch $@
 
 clean:
 	rm -rf $(BUILD)

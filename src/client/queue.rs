@@ -39,11 +39,11 @@ pub type Catch = fn(&mut dyn FnMut()) -> Result<(), String>;
 
 /// A completed operation: the caller's token and note, and what came of it. [`Queue::close`] waits until `taking` is
 /// dropped.
-pub struct Event<N: Send + 'static> {
+pub struct Event<N> {
     pub token: u64,
     pub note: N,
     pub done: Done,
-    pub taking: Taking<N>,
+    pub taking: Taking,
 }
 
 /// The most one read gives.
@@ -152,8 +152,8 @@ impl<N: Send + 'static> Queue<N> {
     }
 
     /// Ends the queue: stops what is under way, waits for it (a bounded time), drops what was not taken. Once it
-    /// returns in time, no callback of the caller's runs for this queue any more, and no event is in anyone's hands. A
-    /// second call is nothing.
+    /// returns in time, no callback of the caller's runs for this queue any more, no event is in anyone's hands, and no
+    /// thread of the queue holds its client. A second call is nothing.
     pub fn close(&self) {
         let Ok(shared) = self.shared() else { return };
         let mut books = shared.books();
@@ -168,10 +168,7 @@ impl<N: Send + 'static> Queue<N> {
         // A callback that closes its own queue cannot be waited for.
         let own = usize::from(pool::is_thread_of(shared));
         let until = Instant::now().checked_add(Duration::from_secs(CLOSE_WAIT_S));
-        let mut books = shared.books();
-        while (books.threads > own || books.takers > 0) && until.is_some_and(|until| Instant::now() < until) {
-            books = pool::wait_on(&shared.ended, books, until);
-        }
+        shared.alive.wait_for(own, until);
     }
 
     /// In a process that did not make the queue: its copies of the queue's descriptors, once, for the caller to close.

@@ -34,8 +34,6 @@ pub(super) struct Books<N> {
     pub idle: Vec<Arc<Condvar>>,
     /// Started, or about to be.
     pub threads: usize,
-    /// Threads of the caller's that are busy with an event they took.
-    pub takers: usize,
     pub closed: bool,
     /// Until somebody polls, nobody needs to be told by descriptor.
     pub fd_asked_for: bool,
@@ -65,7 +63,6 @@ impl<N> Books<N> {
             completed: VecDeque::new(),
             idle: Vec::new(),
             threads: 0,
-            takers: 0,
             closed: false,
             fd_asked_for: false,
             rung: false,

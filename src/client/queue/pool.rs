@@ -24,9 +24,37 @@ pub(super) struct Shared<N> {
     books: Mutex<Books<N>>,
     /// Something completed, or the queue was closed.
     pub completed: Condvar,
-    /// A thread ended, or an event was let go.
-    pub ended: Condvar,
     pub bell: Bell,
+    pub alive: Arc<Alive>,
+}
+
+/// How many threads of the queue's still hold what they share, and how many of the caller's an event they took. Outside of
+/// what is shared, because with the last of them the queue's descriptors and its hold on the client's connections end:
+/// whoever waits for that must not be told before.
+#[derive(Default)]
+pub(super) struct Alive {
+    count: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Alive {
+    fn change(&self, change: impl FnOnce(&mut usize)) {
+        change(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner));
+        self.ended.notify_all();
+    }
+
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no more than so many are left, or until a moment.
+    pub fn wait_for(&self, most: usize, until: Option<Instant>) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count > most && until.is_some_and(|until| Instant::now() < until) {
+            count = wait_on(&self.ended, count, until);
+        }
+    }
 }
 
 thread_local! {
@@ -38,7 +66,7 @@ impl<N: Send + 'static> Shared<N> {
     pub fn new(client: Client, catch: Catch) -> Result<Self, Error> {
         let bell = Bell::new()?;
         let books = Mutex::new(Books::new());
-        Ok(Shared { client, catch, books, completed: Condvar::new(), ended: Condvar::new(), bell })
+        Ok(Shared { client, catch, books, completed: Condvar::new(), bell, alive: Arc::default() })
     }
 
     pub fn books(&self) -> MutexGuard<'_, Books<N>> {
@@ -54,14 +82,14 @@ impl<N: Send + 'static> Shared<N> {
         self.threads_max() + self.client.0.settings.queue_backlog
     }
 
-    pub fn take_event(self: &Arc<Self>, books: &mut Books<N>) -> Option<Event<N>> {
+    pub fn take_event(&self, books: &mut Books<N>) -> Option<Event<N>> {
         let (token, note, done) = books.take()?;
         if books.rung && !books.has_completed() {
             books.rung = false;
             self.bell.silence();
         }
-        books.takers += 1;
-        Some(Event { token, note, done, taking: Taking(self.clone()) })
+        self.alive.change(|count| *count += 1);
+        Some(Event { token, note, done, taking: Taking(self.alive.clone()) })
     }
 
     pub fn ring_if_needed(&self, books: &mut Books<N>) {
@@ -104,20 +132,15 @@ impl<N: Send + 'static> Shared<N> {
             }
         }
         books.threads -= 1;
-        self.ended.notify_all();
     }
 }
 
 /// A thread that has taken an event and is not done with it: what the event's note leads to may still be written to.
-pub struct Taking<N: Send + 'static>(Arc<Shared<N>>);
+pub struct Taking(Arc<Alive>);
 
-impl<N: Send + 'static> Drop for Taking<N> {
+impl Drop for Taking {
     fn drop(&mut self) {
-        let mut books = self.0.books();
-        books.takers -= 1;
-        if books.closed {
-            self.0.ended.notify_all();
-        }
+        self.0.change(|count| *count -= 1);
     }
 }
 
@@ -129,27 +152,30 @@ fn wait_in<'a, N>(seat: &Arc<Condvar>, books: MutexGuard<'a, Books<N>>) -> Mutex
 }
 
 /// Waits for a change, or until a moment; the caller looks himself which it was.
-pub(super) fn wait_on<'a, N>(
-    change: &Condvar,
-    books: MutexGuard<'a, Books<N>>,
-    until: Option<Instant>,
-) -> MutexGuard<'a, Books<N>> {
+pub(super) fn wait_on<'a, T>(change: &Condvar, held: MutexGuard<'a, T>, until: Option<Instant>) -> MutexGuard<'a, T> {
     match until {
-        None => change.wait(books).unwrap_or_else(PoisonError::into_inner),
+        None => change.wait(held).unwrap_or_else(PoisonError::into_inner),
         Some(until) => {
             let left = until.saturating_duration_since(Instant::now());
-            change.wait_timeout(books, left).unwrap_or_else(PoisonError::into_inner).0
+            change.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0
         }
     }
 }
 
 /// Starts a thread that the books count already.
 pub(super) fn start_thread<N: Send + 'static>(shared: &Arc<Shared<N>>) -> std::io::Result<()> {
-    let own = shared.clone();
-    thread::start("x402-queue", Some(STACK_BYTES), move || {
+    let (own, alive) = (shared.clone(), shared.alive.clone());
+    alive.change(|count| *count += 1);
+    let started = thread::start("x402-queue", Some(STACK_BYTES), move || {
         THREAD_OF.set(Arc::as_ptr(&own).addr());
         own.run();
-    })
+        drop(own);
+        alive.change(|count| *count -= 1);
+    });
+    if started.is_err() {
+        shared.alive.change(|count| *count -= 1);
+    }
+    started
 }
 
 /// Whether the calling thread is one of that queue's: a callback of the caller's runs on it.

@@ -280,6 +280,24 @@ fn a_closed_queue_has_no_thread_left_and_refuses() {
     queue.close();
 }
 
+/// A thread that is counted gone, but still holds what it shares with its queue, would keep descriptors open behind the
+/// caller's back.
+#[test]
+fn nothing_holds_the_client_once_its_queue_is_closed() {
+    const CLOSES: usize = 300;
+    let url = open_server();
+    let client = Client::new(&Config::new().unwrap()).unwrap();
+    for _ in 0..CLOSES {
+        let queue: Queue<u64> = Queue::new(&client, catch).unwrap();
+        (0..3).for_each(|token| queue.send(get(&url), token, 0).unwrap());
+        drop(wait(&queue));
+        queue.close();
+        assert_eq!(Arc::strong_count(queue.shared().unwrap()), 1);
+        drop(queue);
+        assert_eq!(Arc::strong_count(&client.0), 1);
+    }
+}
+
 /// Whoever took an event may still write to what its note names, which its owner frees once the queue is closed.
 #[test]
 fn closing_waits_for_those_who_took_an_event() {
@@ -305,5 +323,5 @@ fn closing_waits_for_those_who_took_an_event() {
         drop(event);
         assert!(closing.join().unwrap());
     });
-    assert_eq!(queue.shared().unwrap().books().takers, 0);
+    assert_eq!(queue.shared().unwrap().alive.count(), 0);
 }

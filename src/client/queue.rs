@@ -21,6 +21,7 @@ use super::response::Response;
 use super::{Client, Failure};
 use crate::error::{Error, Status};
 use crate::transport::Cancel;
+use books::Called;
 use pool::Shared;
 use std::ops::DerefMut;
 use std::sync::Arc;
@@ -87,12 +88,14 @@ impl<N: Send + 'static> Queue<N> {
         let mut books = shared.books();
         books.may_submit(token, shared.outstanding_max())?;
         books.submit(token, cancel, note, work);
-        let starts_thread = books.call_thread(shared.threads_max());
+        let called = books.call_thread(shared.threads_max());
         drop(books);
-        if !starts_thread {
-            return Ok(());
+        match called {
+            Called::Idle(seat) => seat.notify_one(),
+            Called::New => return pool::start_thread(shared).or_else(|cause| not_started(shared, token, cause)),
+            Called::Busy => {}
         }
-        pool::start_thread(shared).or_else(|cause| not_started(shared, token, cause))
+        Ok(())
     }
 
     /// A completed operation, if there is one.
@@ -116,7 +119,9 @@ impl<N: Send + 'static> Queue<N> {
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(None);
             }
+            books.waiting += 1;
             books = pool::wait_on(&shared.completed, books, until);
+            books.waiting -= 1;
         }
     }
 
@@ -126,7 +131,11 @@ impl<N: Send + 'static> Queue<N> {
         let mut books = shared.books();
         books.check_open()?;
         books.fd_asked_for = true;
-        shared.ring_if_needed(&mut books);
+        let rings = shared.must_ring(&mut books);
+        drop(books);
+        if rings {
+            shared.bell.ring();
+        }
         Ok(shared.bell.fd())
     }
 

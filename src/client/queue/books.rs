@@ -37,7 +37,19 @@ pub(super) struct Books<N> {
     pub closed: bool,
     /// Until somebody polls, nobody needs to be told by descriptor.
     pub fd_asked_for: bool,
+    /// Threads of the caller's that wait for an event.
+    pub waiting: usize,
     pub rung: bool,
+}
+
+/// Who does what was submitted; to be told without the lock, which a thread that is woken takes at once.
+pub(super) enum Called {
+    /// A thread that waits here.
+    Idle(Arc<Condvar>),
+    /// One that must be started, and is counted already.
+    New,
+    /// Those that are at work, once they come to it.
+    Busy,
 }
 
 /// How to stop an operation: wake its thread, or end the work that no thread has begun.
@@ -65,6 +77,7 @@ impl<N> Books<N> {
             threads: 0,
             closed: false,
             fd_asked_for: false,
+            waiting: 0,
             rung: false,
         }
     }
@@ -97,15 +110,16 @@ impl<N> Books<N> {
         self.operations.insert(token, Operation { cancel, note, stage: Stage::Waiting(place) });
     }
 
-    /// Calls a thread for work that was submitted; true if one must be started, which is then counted already.
-    pub fn call_thread(&mut self, threads_max: usize) -> bool {
+    /// Finds a thread for work that was submitted.
+    pub fn call_thread(&mut self, threads_max: usize) -> Called {
         if let Some(seat) = self.idle.pop() {
-            seat.notify_one();
-            return false;
+            return Called::Idle(seat);
         }
-        let starts = self.threads < threads_max;
-        self.threads += usize::from(starts);
-        starts
+        if self.threads >= threads_max {
+            return Called::Busy;
+        }
+        self.threads += 1;
+        Called::New
     }
 
     /// Undoes a submission that no thread can begin; `None` if one did.

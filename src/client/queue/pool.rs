@@ -33,27 +33,45 @@ pub(super) struct Shared<N> {
 /// whoever waits for that must not be told before.
 #[derive(Default)]
 pub(super) struct Alive {
-    count: Mutex<usize>,
+    count: Mutex<Count>,
     ended: Condvar,
 }
 
+#[derive(Default)]
+struct Count {
+    alive: usize,
+    is_awaited: bool,
+}
+
 impl Alive {
-    fn change(&self, change: impl FnOnce(&mut usize)) {
-        change(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner));
-        self.ended.notify_all();
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
-    pub fn count(&self) -> usize {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    fn one_more(&self) {
+        self.count().alive += 1;
+    }
+
+    fn one_less(&self) {
+        let mut count = self.count();
+        count.alive -= 1;
+        if count.is_awaited {
+            self.ended.notify_all();
+        }
     }
 
     /// Waits until no more than so many are left, or until a moment.
     pub fn wait_for(&self, most: usize, until: Option<Instant>) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        while *count > most && until.is_some_and(|until| Instant::now() < until) {
+        let mut count = self.count();
+        count.is_awaited = true;
+        while count.alive > most && until.is_some_and(|until| Instant::now() < until) {
             count = wait_on(&self.ended, count, until);
         }
+    }
+
+    #[cfg(test)]
+    pub fn is_nobody(&self) -> bool {
+        self.count().alive == 0
     }
 }
 
@@ -88,15 +106,18 @@ impl<N: Send + 'static> Shared<N> {
             books.rung = false;
             self.bell.silence();
         }
-        self.alive.change(|count| *count += 1);
+        self.alive.one_more();
         Some(Event { token, note, done, taking: Taking(self.alive.clone()) })
     }
 
-    pub fn ring_if_needed(&self, books: &mut Books<N>) {
-        if books.fd_asked_for && !books.rung && books.has_completed() {
+    /// Whether the bell must be rung once the lock was let go.
+    pub fn must_ring(&self, books: &mut Books<N>) -> bool {
+        let rings = books.fd_asked_for && !books.rung && books.has_completed();
+        if rings {
             books.rung = true;
-            self.bell.ring();
+            self.bell.announce();
         }
+        rings
     }
 
     /// Makes an outcome an event, unless nobody is left to take it.
@@ -108,8 +129,14 @@ impl<N: Send + 'static> Shared<N> {
             return;
         }
         books.complete(token, done);
-        self.ring_if_needed(&mut books);
-        self.completed.notify_one();
+        let (rings, is_awaited) = (self.must_ring(&mut books), books.waiting > 0);
+        drop(books);
+        if is_awaited {
+            self.completed.notify_one();
+        }
+        if rings {
+            self.bell.ring();
+        }
     }
 
     /// One thread's life.
@@ -140,7 +167,7 @@ pub struct Taking(Arc<Alive>);
 
 impl Drop for Taking {
     fn drop(&mut self) {
-        self.0.change(|count| *count -= 1);
+        self.0.one_less();
     }
 }
 
@@ -165,15 +192,15 @@ pub(super) fn wait_on<'a, T>(change: &Condvar, held: MutexGuard<'a, T>, until: O
 /// Starts a thread that the books count already.
 pub(super) fn start_thread<N: Send + 'static>(shared: &Arc<Shared<N>>) -> std::io::Result<()> {
     let (own, alive) = (shared.clone(), shared.alive.clone());
-    alive.change(|count| *count += 1);
+    alive.one_more();
     let started = thread::start("x402-queue", Some(STACK_BYTES), move || {
         THREAD_OF.set(Arc::as_ptr(&own).addr());
         own.run();
         drop(own);
-        alive.change(|count| *count -= 1);
+        alive.one_less();
     });
     if started.is_err() {
-        shared.alive.change(|count| *count -= 1);
+        shared.alive.one_less();
     }
     started
 }

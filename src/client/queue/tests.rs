@@ -323,5 +323,5 @@ fn closing_waits_for_those_who_took_an_event() {
         drop(event);
         assert!(closing.join().unwrap());
     });
-    assert_eq!(queue.shared().unwrap().alive.count(), 0);
+    assert!(queue.shared().unwrap().alive.is_nobody());
 }

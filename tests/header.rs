@@ -170,7 +170,17 @@ fn every_function_is_there_and_documented() {
 fn every_function_is_used_rightly_and_wrongly_in_c() {
     let read = |name: &str| std::fs::read_to_string(Path::new(ROOT).join("tests/c").join(name)).expect(name);
     let calls = |text: &str, name: &str| text.contains(&format!("{name}("));
-    let programs = ["calls.c", "curl_pay.c", "errors.c", "keys.c", "ledger.c", "threads.c", "queue.c", "queue_fork.c"];
+    let programs = [
+        "calls.c",
+        "curl_pay.c",
+        "errors.c",
+        "keys.c",
+        "ledger.c",
+        "reading.c",
+        "threads.c",
+        "queue.c",
+        "queue_fork.c",
+    ];
     let shared = ["queue_loop.h", "setup.h", "check.h"];
     let rightly = programs.iter().chain(&shared).map(|name| read(name)).collect::<String>();
     let wrongly = read("misuse.c");

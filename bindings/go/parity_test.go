@@ -16,6 +16,7 @@ var without = map[string]string{
 	"x402_client_pay":        "Pay says the same and more by x402_client_pay_request: which purchase it is",
 	"x402_response_read_all": "io.ReadAll, by x402_response_read",
 	"x402_response_each":     "io.Copy, by x402_response_read",
+	"x402_response_is_whole": "a goroutine may wait for the next bytes, and holds no thread while it does",
 	"x402_response_header":   "http.Header.Get, by x402_response_header_at",
 	"x402_response_money":    "that of the response's payment, and none where there is no payment",
 	"x402_queue_wait":        "it holds a thread; Go's poller waits for x402_queue_fd",

@@ -490,7 +490,7 @@ impl<'a> Call<'a> {
 
     /// The answer with its body decoded, if that was asked for and the caller did not ask himself.
     fn answer(&self, incoming: Incoming) -> Answer {
-        let Incoming { status, mut headers, body, .. } = incoming;
+        let Incoming { status, mut headers, body, arrival, .. } = incoming;
         let asked = self.settings.decompress && first_header(&self.request.headers, "accept-encoding").is_none();
         let coding = first_header(&headers, "content-encoding").map(<[u8]>::to_vec);
         let mut body: Box<dyn Read + Send> = Box::new(body);
@@ -506,6 +506,7 @@ impl<'a> Call<'a> {
             send_total: self.sent,
             received: 0,
             receive_total: content_length(&headers),
+            arrival: Some(arrival),
             cancel: self.request.cancel.clone(),
         };
         Answer { status, headers, body, received }

@@ -100,7 +100,15 @@ mod tests {
     use crate::transport::Cancel;
 
     fn received() -> Received {
-        Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total: u64::MAX, cancel: Cancel::new() }
+        Received {
+            progress: None,
+            sent: 0,
+            send_total: 0,
+            received: 0,
+            receive_total: u64::MAX,
+            arrival: None,
+            cancel: Cancel::new(),
+        }
     }
 
     fn held(body: Box<dyn Read + Send>) -> Response {

@@ -10,7 +10,7 @@ use super::purchase::undelivered;
 use super::request::{Header, Progress};
 use crate::error::{Error, Money, Status};
 use crate::payer::{Delivery, Payment};
-use crate::transport::Cancel;
+use crate::transport::{Arrival, Cancel};
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -40,6 +40,8 @@ pub(super) struct Received {
     pub send_total: u64,
     pub received: u64,
     pub receive_total: u64,
+    /// How much of the body is still to come; `None` if nobody knows.
+    pub arrival: Option<Arrival>,
     /// What stops the reading.
     pub cancel: Cancel,
 }
@@ -87,6 +89,7 @@ impl Response {
             send_total: 0,
             received: 0,
             receive_total: u64::MAX,
+            arrival: None,
             cancel: Cancel::new(),
         };
         let answer = Answer { status: 200, headers: Vec::new(), body, received };
@@ -112,6 +115,14 @@ impl Response {
     /// The URL that answered, after redirects.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the rest of the body can be read without waiting: neither for the server, because all of it is here, nor
+    /// for a ledger's file, to which the end of a paid body is told.
+    pub fn is_whole(&self) -> bool {
+        let Some(_) = &self.body else { return true };
+        self.received.arrival.as_ref().is_some_and(Arrival::is_whole)
+            && !self.delivery.as_ref().is_some_and(|delivery| delivery.writes_file())
     }
 
     /// Fills `buffer` from the body; 0 is its end. After an error every later call gives it again.

@@ -363,6 +363,10 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    pub fn writes_file(&self) -> bool {
+        matches!(self.ledger.0, Store::File(_))
+    }
+
     /// The answer broke off. Until the signature is void a repeat of the purchase presents it again and makes no other,
     /// with a name or without, because the caller has paid and has nothing. `false` where no repeat can be known.
     pub fn broke_off(mut self, recipe: &Recipe) -> Result<bool, Error> {

@@ -89,6 +89,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Its end is written to a file, for which it may have to wait.
+    pub fn writes_file(&self) -> bool {
+        self.ledger.writes_file()
+    }
+
     /// The answer broke off: a repeat of the same purchase presents the same payment and makes no other. `false`
     /// where no repeat can be known.
     pub fn broke_off(self) -> Result<bool, Error> {

@@ -39,6 +39,8 @@ pub(super) struct Attempt {
     request_sent_any: AtomicBool,
     expect_sent: AtomicBool,
     expect_ignored: AtomicBool,
+    /// How much of the answer's body was not read yet; `u64::MAX` if that is not known.
+    body_left: AtomicU64,
     failure: Mutex<Option<Error>>,
 }
 
@@ -54,6 +56,7 @@ impl Attempt {
             request_sent_any: AtomicBool::new(false),
             expect_sent: AtomicBool::new(false),
             expect_ignored: AtomicBool::new(false),
+            body_left: AtomicU64::new(u64::MAX),
             failure: Mutex::new(None),
         }
     }
@@ -109,6 +112,14 @@ impl Attempt {
 
     pub(super) fn is_expect_ignored(&self) -> bool {
         self.expect_ignored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_body_left(&self, bytes: Option<u64>) {
+        self.body_left.store(bytes.unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    pub(super) fn body_left(&self) -> u64 {
+        self.body_left.load(Ordering::Acquire)
     }
 
     /// Keeps the error that ends the exchange; the first one is the cause of any later.

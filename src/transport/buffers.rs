@@ -6,6 +6,8 @@
 //! offsets within a page, because on common processors a copy of some KiB is ten times slower when its
 //! destination lies a few bytes behind its source modulo the page.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use ureq::unversioned::transport::Buffers;
 
 /// One receive call's worth; also one send call's worth of a body.
@@ -34,6 +36,8 @@ pub(super) struct Input {
     filled: usize,
     /// Whether the last look at the input took something from it, or new input came since.
     progress: bool,
+    /// How much there is, for those who have not the input itself.
+    len: Arc<AtomicUsize>,
 }
 
 /// To be sent.
@@ -125,6 +129,15 @@ impl Input {
         self.filled - self.consumed
     }
 
+    /// Tells [`Input::len`] from elsewhere, for as long as the connection is the caller's.
+    pub(super) fn len_from_elsewhere(&self) -> Arc<AtomicUsize> {
+        self.len.clone()
+    }
+
+    fn tell_len(&self) {
+        self.len.store(self.len(), Ordering::Release);
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.len() >= INPUT_BYTES_MAX
     }
@@ -159,11 +172,13 @@ impl Input {
     pub(super) fn appended(&mut self, amount: usize) {
         self.filled = (self.filled + amount).min(self.area.capacity());
         self.progress |= amount > 0;
+        self.tell_len();
     }
 
     /// Drops bytes that nobody needs to see.
     pub(super) fn skip(&mut self, amount: usize) {
         self.consumed = (self.consumed + amount).min(self.filled);
+        self.tell_len();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An answer whose head has been read.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Incoming {
     /// Names in lower case, values byte for byte; in the order of first appearance, values of one name together.
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: IncomingBody,
+    pub arrival: Arrival,
     pub report: Report,
 }
 
@@ -36,7 +38,26 @@ pub struct IncomingBody {
 
 impl IncomingBody {
     pub(super) fn new(body: ureq::Body, attempt: Arc<Attempt>, expected: Option<u64>) -> Self {
+        attempt.set_body_left(expected);
         IncomingBody { reader: Some(body.into_reader()), attempt, expected, received: 0, failure: None }
+    }
+}
+
+/// Knows how much of a body is still to come, apart from the body itself.
+pub struct Arrival {
+    attempt: Arc<Attempt>,
+    unread: Arc<AtomicUsize>,
+}
+
+impl Arrival {
+    pub(super) fn new(attempt: Arc<Attempt>, unread: Arc<AtomicUsize>) -> Self {
+        Arrival { attempt, unread }
+    }
+
+    /// All of the body was received, so that no read of it waits for the server. Never true where only the end of the
+    /// body tells its length.
+    pub fn is_whole(&self) -> bool {
+        self.attempt.body_left() <= self.unread.load(Ordering::Acquire) as u64
     }
 }
 
@@ -53,6 +74,7 @@ impl Read for IncomingBody {
             Ok(0) => self.reader = None,
             Ok(bytes) => {
                 self.received += bytes as u64;
+                self.attempt.set_body_left(self.expected.map(|expected| expected.saturating_sub(self.received)));
                 if self.expected == Some(self.received) {
                     // ureq lets go of the connection when it is asked once more; nothing is received for it.
                     let _ = reader.read(&mut [0]);
@@ -68,6 +90,12 @@ impl Read for IncomingBody {
             }
         }
         Ok(0)
+    }
+}
+
+impl fmt::Debug for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival").field("is_whole", &self.is_whole()).finish_non_exhaustive()
     }
 }
 

@@ -20,6 +20,7 @@ use super::wait;
 use crate::error::{Error, Status};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
@@ -83,6 +84,11 @@ impl Link {
             answer: Answer::default(),
             keep: false,
         })
+    }
+
+    /// How much of the answer was received and not yet consumed.
+    pub(super) fn unread(&self) -> Arc<AtomicUsize> {
+        self.buffers.input.len_from_elsewhere()
     }
 
     /// Room for the request that is about to be written: its head, and pieces of its body.

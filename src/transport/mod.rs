@@ -36,7 +36,7 @@ mod wait;
 pub use attempt::Report;
 pub use cancel::Cancel;
 pub use deadline::Deadlines;
-pub use incoming::{Incoming, IncomingBody};
+pub use incoming::{Arrival, Incoming, IncomingBody};
 pub use outgoing::{Expect, Outgoing, OutgoingBody, Progress};
 
 use crate::error::{Error, Status};
@@ -145,6 +145,7 @@ impl Transport {
 
         let connection = self.connection(target.endpoint, outgoing.fresh_connection, attempt)?;
         let mut link = Link::new(connection, self.pool.clone(), attempt.clone(), shape)?;
+        let arrival = Arrival::new(attempt.clone(), link.unread());
         link.prepare(head.bytes_max, piece_bytes(&feed));
         let result = agent::run(&self.agent, head.request, shape.has_body.then_some(&mut feed), link);
         if let Some(origin) = origin.filter(|_| attempt.is_expect_ignored()) {
@@ -154,7 +155,7 @@ impl Transport {
         if !attempt.is_stopped() {
             feed.report_progress()?;
         }
-        answer(response, is_head_method, attempt)
+        answer(response, is_head_method, attempt, arrival)
     }
 
     fn expects(&self, expect: Expect, endpoint: &Endpoint) -> bool {
@@ -190,6 +191,7 @@ fn answer(
     response: http::Response<ureq::Body>,
     is_head_method: bool,
     attempt: &Arc<Attempt>,
+    arrival: Arrival,
 ) -> Result<Incoming, Error> {
     let (parts, body) = response.into_parts();
     let status = parts.status.as_u16();
@@ -202,7 +204,10 @@ fn answer(
     let headers =
         parts.headers.iter().map(|(name, value)| (name.as_str().to_string(), value.as_bytes().to_vec())).collect();
     let body = IncomingBody::new(body, attempt.clone(), expected);
-    Ok(Incoming { status, headers, body, report: attempt.report() })
+    if !has_body {
+        attempt.set_body_left(Some(0));
+    }
+    Ok(Incoming { status, headers, body, arrival, report: attempt.report() })
 }
 
 /// The body's length as announced; a transfer coding overrides it (RFC 9112 §6.3).

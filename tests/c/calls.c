@@ -237,73 +237,6 @@ static void a_callback_that_claims_too_much(const server *server, x402_client *c
     x402_request_free(request);
 }
 
-/* ---- reading ---- */
-
-typedef struct tally {
-    uint64_t bytes, wrong, stop_at;
-    x402_response *response;
-} tally;
-
-static int32_t count_chunk(void *userdata, const uint8_t *data, size_t len)
-{
-    tally *seen = userdata;
-    for (size_t i = 0; i < len; i++)
-        seen->wrong += data[i] != (seen->bytes + i) % 251;
-    seen->bytes += len;
-    if (x402_response_status(seen->response) != 200)
-        return -1;
-    return seen->stop_at && seen->bytes >= seen->stop_at ? 7 : 0;
-}
-
-static void reading(const server *server, x402_client *client)
-{
-    x402_error *error = NULL;
-    x402_response *response;
-    uint8_t buffer[1000];
-    size_t len;
-    tally seen = {0};
-    const uint8_t *data;
-    NEED(x402_client_get(client, server_path(server, "/free-download"), &response, &error));
-    seen.response = response;
-    NEED(x402_response_read(response, buffer, sizeof buffer, &len, &error));
-    CHECK(len > 0 && len <= sizeof buffer, "%zu", len);
-    count_chunk(&seen, buffer, len);
-    seen.stop_at = 300000;
-    CHECK(x402_response_each(response, count_chunk, &seen, &error) == X402_ERROR_CALLBACK, "stopped");
-    CHECK(x402_error_callback_value(error) == 7, "%d", (int)x402_error_callback_value(error));
-    x402_error_free(error);
-    error = NULL;
-    seen.stop_at = 0;
-    NEED(x402_response_each(response, count_chunk, &seen, &error));
-    CHECK(seen.bytes == 1048576 && seen.wrong == 0, "%llu bytes, %llu wrong", (unsigned long long)seen.bytes,
-          (unsigned long long)seen.wrong);
-    NEED(x402_response_read(response, buffer, sizeof buffer, &len, &error));
-    CHECK(len == 0, "after the end comes nothing");
-    x402_response_free(response);
-    NEED(x402_client_get(client, server_path(server, "/free-download"), &response, &error));
-    EXPECT(X402_ERROR_RESPONSE_LIMIT, x402_response_read_all(response, 1000, &data, &len, &error));
-    CHECK(data == NULL && len == 0, "outputs are cleared");
-    x402_response_free(response);
-}
-
-static int32_t free_in_chunk(void *userdata, const uint8_t *data, size_t len)
-{
-    tally *seen = userdata;
-    (void)data;
-    seen->bytes += len;
-    x402_response_free(seen->response);
-    return 0;
-}
-
-static void a_response_freed_in_its_own_callback(const server *server, x402_client *client)
-{
-    x402_error *error = NULL;
-    tally seen = {0};
-    NEED(x402_client_get(client, server_path(server, "/free-download"), &seen.response, &error));
-    EXPECT(X402_ERROR_HANDLE, x402_response_each(seen.response, free_in_chunk, &seen, &error));
-    CHECK(seen.bytes > 0, "one chunk came");
-}
-
 /* ---- the other callbacks ---- */
 
 typedef struct told {
@@ -613,8 +546,6 @@ int main(void)
     body_from_a_callback(&server, client, X402_LENGTH_UNKNOWN, 0);
     body_callback_failures(&server, client);
     a_callback_that_claims_too_much(&server, client);
-    reading(&server, client);
-    a_response_freed_in_its_own_callback(&server, client);
     policy_and_its_callback(&server);
     what_was_approved_is_what_is_signed(&server);
     an_approval_that_comes_late_refuses(&server);

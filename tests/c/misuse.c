@@ -1,7 +1,5 @@
-/* misuse.c: every function of the header with every handle and pointer it must refuse.
- *
- * One row a function, one column a kind of wrong handle: NULL, freed, of another noun, invented. Nothing here may crash,
- * and nothing may be written but the cleared outputs. */
+/* misuse.c: every function of the header with every handle and pointer it must refuse: NULL, freed, of another noun, invented.
+ * Nothing here may crash, and nothing may be written but the cleared outputs. */
 #include "check.h"
 #include "server.h"
 
@@ -190,6 +188,7 @@ GETTER(response_header, x402_response_header(handle, "Content-Type", &len_out) =
 GETTER(response_header_count, x402_response_header_count(handle) == 0)
 GETTER(response_url, x402_response_url(handle) == NULL)
 GETTER(response_money, x402_response_money(handle) == X402_MONEY_UNKNOWN)
+GETTER(response_is_whole, x402_response_is_whole(handle) == 0)
 GETTER(response_payment, x402_response_payment(handle) == NULL)
 GETTER(payment_amount, x402_payment_amount(handle) == NULL)
 GETTER(payment_asset, x402_payment_asset(handle) == NULL)
@@ -223,6 +222,7 @@ static const struct {
     {"response_header_count", RESPONSE, response_header_count},
     {"response_url", RESPONSE, response_url},
     {"response_money", RESPONSE, response_money},
+    {"response_is_whole", RESPONSE, response_is_whole},
     {"response_payment", RESPONSE, response_payment},
     {"payment_amount", PAYMENT, payment_amount},
     {"payment_asset", PAYMENT, payment_asset},

@@ -207,6 +207,7 @@ static void in_flight_is_busy(const server *server)
     EXPECT(X402_ERROR_BUSY, x402_response_read(response, &byte, 1, &len, &error));
     EXPECT(X402_ERROR_BUSY, x402_response_read_all(response, 10, &data, &len, &error));
     CHECK(x402_response_status(response) == 200, "its head may be looked at");
+    CHECK(x402_response_is_whole(response) == 0, "nobody knows while it is being read");
     x402_response_free(response); /* cancels the read */
     event = polled_event(queue);
     CHECK(event.token == 3 && event.status == X402_ERROR_CANCELLED && event.len == 0, "%s", x402_status_name(event.status));

@@ -268,6 +268,7 @@ void answers_by_pulling(const TestServer &server, const x402::Client &client)
     response.each(collect);
     CHECK(got == expected, "%zu bytes, whole and in order", got.size());
     CHECK(response.read(piece) == 0, "after the end comes nothing");
+    CHECK(response.is_whole(), "and nothing is waited for");
     EXPECT_STATUS(X402_ERROR_RESPONSE_LIMIT, (void)client.get(server / "free-download").text(1000));
 }
 

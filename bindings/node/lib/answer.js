@@ -1,24 +1,24 @@
 'use strict';
 /* answer.js: the head of an answer, and its body read piece by piece. Owns the life of the response: freed at its end, when
  * its user or its client closes it, or by the garbage collector. */
-const { raw, output, number, text } = require('./raw.js');
+const { raw, output, number } = require('./raw.js');
 const { check, moneyName, paymentRecord } = require('./error.js');
 
 const READ_BYTES = 64 * 1024;
 
-function headersOf(response) {
-  const [name, value, length] = [output(), output(), output()];
-  return Array.from({ length: raw.x402_response_header_count(response) }, (_, index) => {
-    check('x402_response_header_at', response, index, name, value, length);
-    return [text(name), text(value, 'latin1', number(length))];
-  });
+/* One for all reads that do not wait. */
+const atOnce = { bytes: Buffer.allocUnsafeSlow(READ_BYTES), length: output() };
+
+function readAtOnce(response) {
+  check('x402_response_read', response, atOnce.bytes, READ_BYTES, atOnce.length);
+  return number(atOnce.length);
 }
 
 /* What an answer holds, apart from itself: `client`, so that it is not collected while an answer of it is being read; the
  * request's body, which the library may still tell how far it has come. */
 class Held {
   constructor(response, client, state, body) {
-    Object.assign(this, { response, client, state, body, slot: raw.own?.('response', response) });
+    Object.assign(this, { response, client, state, body });
     this.letGo = () => this.free();
     state.answers.add(this.letGo);
   }
@@ -26,7 +26,6 @@ class Held {
   free() {
     if (!this.response) return;
     raw.x402_response_free(this.response);
-    raw.disown?.(this.slot);
     this.response = 0;
     this.state.answers.delete(this.letGo);
     if (this.body) {
@@ -49,7 +48,7 @@ class Answer {
     forgotten.register(this, this.#held, this);
     this.status = raw.x402_response_status(response);
     this.url = raw.x402_response_url(response);
-    this.headers = headersOf(response);
+    this.headers = raw.headers_of(response);
     this.money = moneyName(raw.x402_response_money(response));
     this.payment = paymentRecord(raw.x402_response_payment(response));
   }
@@ -61,11 +60,13 @@ class Answer {
     if (this.#failure) throw this.#failure;
     const held = this.#held;
     if (!held.response) throw new TypeError('this answer was closed before its end');
-    this.#buffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
     this.#reading = true;
     try {
-      const length = await held.state.queue.read(held, this.#buffer).promise;
-      if (length > 0) return Uint8Array.prototype.slice.call(this.#buffer, 0, length);
+      // A body's own functions are asked elsewhere: here they could only be waited for.
+      const here = !held.body && raw.x402_response_is_whole(held.response) === 1;
+      const buffer = here ? atOnce.bytes : (this.#buffer ??= Buffer.allocUnsafeSlow(READ_BYTES));
+      const length = here ? readAtOnce(held.response) : await held.state.queue.read(held, buffer).promise;
+      if (length > 0) return Uint8Array.prototype.slice.call(buffer, 0, length);
       this.#whole = true;
     } catch (error) {
       this.#failure = error;

@@ -49,11 +49,7 @@ function fillRequest(request, { headers = [], body, settings = {}, onProgress })
 function requestOf(options) {
   known(options, REQUEST, 'a request');
   const request = make('x402_request_new', options.method ?? 'GET', options.url);
-  const slot = raw.own?.('request', request);
-  const free = () => {
-    raw.x402_request_free(request);
-    raw.disown?.(slot);
-  };
+  const free = () => raw.x402_request_free(request);
   try {
     return { request, free, body: fillRequest(request, options) };
   } catch (error) {

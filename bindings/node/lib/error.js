@@ -7,16 +7,22 @@ const moneyName = (value) => MONEY[value] ?? 'unknown';
 const AGAIN = 1;
 const CANCELLED = 204;
 
-/** What was asked, signed and answered. A plain object; never a signature. */
-function paymentRecord(payment) {
-  if (!payment) return null;
-  const record = { money: moneyName(raw.x402_payment_money(payment)) };
-  for (const name of ['amount', 'asset', 'network', 'payee', 'transaction', 'refusal']) {
-    record[name] = raw[`x402_payment_${name}`](payment) ?? '';
+/* Its members in this order, the last as JSON; the payment may be gone when they are looked at. */
+class PaymentRecord {
+  constructor([money, amount, asset, network, payee, transaction, refusal, json]) {
+    this.money = moneyName(money);
+    Object.assign(this, { amount, asset, network, payee, transaction, refusal });
+    // Most who pay never look at the details, and reading them costs more than all else here.
+    let details;
+    Object.defineProperty(this, 'details', { get: () => (details ??= JSON.parse(json || '{}')), enumerable: true });
   }
-  record.details = JSON.parse(raw.x402_payment_json(payment) || '{}');
-  return record;
 }
+
+/** What was asked, signed and answered; never a signature. */
+const paymentRecord = (payment) => (payment ? new PaymentRecord(raw.record_of(payment)) : null);
+
+/* Places for an error: a call may ask a function of JavaScript's, which makes another call, so there may be several in use. */
+const places = [];
 
 /** Why a call failed, and where the money is: where that is not said, it counts as spent, and only the very same payment may
  * be presented again. `code` is the status's name, such as X402_ERROR_TIMEOUT. */
@@ -52,9 +58,11 @@ function takeError(error, status) {
 
 /** Calls NAME with the arguments and a place for its error; throws it. */
 function check(name, ...values) {
-  const error = output();
+  const error = places.pop() ?? output();
   const status = raw[name](...values, error);
-  if (status !== 0) throw takeError(handle(error), status);
+  const failed = status === 0 ? 0 : handle(error);
+  places.push(error);
+  if (status !== 0) throw takeError(failed, status);
 }
 
 /** The same for a function whose last output is a handle. */

@@ -3,17 +3,14 @@
 const { raw } = require('./raw.js');
 const { check, moneyName, paymentRecord } = require('./error.js');
 
-function letGo({ payment, slot }) {
-  raw.x402_payment_free(payment);
-  raw.disown?.(slot);
-}
+const letGo = ({ payment }) => raw.x402_payment_free(payment);
 const forgotten = new FinalizationRegistry(letGo);
 
 class Payment {
   #held;
   /** `state` is that of its client, whose log may be told of the settlement. */
   constructor(payment, state) {
-    this.#held = { payment, state, slot: raw.own?.('payment', payment) };
+    this.#held = { payment, state };
     this.headerName = raw.x402_payment_header_name(payment);
     forgotten.register(this, this.#held, this);
   }

@@ -20,7 +20,6 @@ function untaken(response, message) {
 class Queue {
   constructor(client) {
     this.handle = make('x402_queue_new', client);
-    this.slot = raw.own?.('queue', this.handle);
     this.operations = new Map();
     this.waiting = [];
     this.token = 0;
@@ -131,7 +130,6 @@ class Queue {
     raw.watch_set(this.watch, 0);
     const failures = [...this.operations.values()].map((one) => [one, this.failure(one, 'the client was closed meanwhile')]);
     raw.x402_queue_free(queue);
-    raw.disown?.(this.slot);
     this.operations.clear();
     this.waiting = [];
     for (const [operation, failure] of failures) operation.reject(failure);

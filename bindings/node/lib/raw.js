@@ -50,7 +50,24 @@ function choose() {
   throw new Error(`x402 has no way to call libx402: ${tried.join('; ')}`);
 }
 
+/* [name, value] of each header, as they came. */
+function headersOf(response) {
+  const [name, value, length] = [output(), output(), output()];
+  return Array.from({ length: raw.x402_response_header_count(response) }, (_, index) => {
+    raw.x402_response_header_at(response, index, name, value, length, null);
+    return [text(name), text(value, 'latin1', number(length))];
+  });
+}
+
+/* Money, texts and JSON of a payment. */
+function recordOf(payment) {
+  const texts = ['amount', 'asset', 'network', 'payee', 'transaction', 'refusal', 'json'];
+  return [raw.x402_payment_money(payment), ...texts.map((name) => raw[`x402_payment_${name}`](payment) ?? '')];
+}
+
 const raw = choose();
+raw.record_of ??= recordOf;
+raw.headers_of ??= headersOf;
 if (raw.x402_abi_version() !== ABI_VERSION) {
   throw new Error(`libx402 ${raw.x402_version()} has ABI ${raw.x402_abi_version()}, this package wants ${ABI_VERSION}`);
 }

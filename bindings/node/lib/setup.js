@@ -82,7 +82,6 @@ class State {
   constructor(options) {
     known(options, OPTIONS, 'a client');
     this.callbacks = [];
-    this.slots = [];
     this.bodies = new Set();
     this.answers = new Set();
     this.ledger = this.client = 0;
@@ -97,7 +96,6 @@ class State {
         check('x402_config_log', config, external, external);
       }
       this.client = make('x402_client_new', config);
-      this.slots.push(raw.own?.('client', this.client));
       this.queue = new Queue(this.client);
       live.add(this);
     } catch (error) {
@@ -150,7 +148,6 @@ class State {
 
   #ledger(config, path) {
     this.ledger = make('x402_ledger_open', path || null);
-    this.slots.push(raw.own?.('ledger', this.ledger));
     check('x402_config_ledger', config, this.ledger);
   }
 
@@ -162,9 +159,7 @@ class State {
     for (const letGo of this.answers) letGo();
     raw.x402_client_free(this.client);
     raw.x402_ledger_free(this.ledger);
-    if (raw.disown) this.slots.forEach(raw.disown);
     this.client = this.ledger = 0;
-    this.slots = [];
     live.delete(this);
   }
 }

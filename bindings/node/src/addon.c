@@ -151,10 +151,10 @@ NAPI_MODULE_INIT()
     add(env, exports, "release", release_callback, NULL);
     add(env, exports, "answer", answer_ask, NULL);
     add(env, exports, "bytes_at", bytes_at, NULL);
+    add(env, exports, "headers_of", headers_of, NULL);
+    add(env, exports, "record_of", record_of, NULL);
     add(env, exports, "watch", watch_new, NULL);
     add(env, exports, "watch_set", watch_set, NULL);
-    add(env, exports, "own", own, NULL);
-    add(env, exports, "disown", disown, NULL);
     add(env, exports, "end", end_now, NULL);
     return exports;
 }

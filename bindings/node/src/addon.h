@@ -37,7 +37,9 @@ struct call;
 typedef struct function {
     const char *name, *takes; /* a letter for each parameter; generate.js says which */
     char result;
-    int request; /* which argument is the request that it sends; -1: none */
+    int request;      /* which argument is the request that it sends; -1: none */
+    int makes, output; /* the noun that it makes, and which argument it is written to */
+    int frees;        /* its argument is a handle that is noted down */
     void (*run)(struct call *);
 } function;
 
@@ -48,11 +50,16 @@ typedef struct call {
     text *texts;
 } call;
 
+/* What ends with its environment; 0 is none. An event may bring a response. */
+enum { NOUN_QUEUE = 1, NOUN_RESPONSE, NOUN_PAYMENT, NOUN_REQUEST, NOUN_CLIENT, NOUN_LEDGER, NOUN_EVENT };
+
 int take_all(napi_env, call *, const napi_value *arguments, size_t count);
 napi_value result_of(napi_env, const call *);
 void forget_texts(call *);
 void fail(napi_env, const char *function, const char *what);
 napi_value bytes_at(napi_env, napi_callback_info);
+napi_value headers_of(napi_env, napi_callback_info);
+napi_value record_of(napi_env, napi_callback_info);
 
 /* ---- callbacks.c: functions of JavaScript that the library asks ---- */
 
@@ -100,12 +107,12 @@ napi_value watch_set(napi_env, napi_callback_info);
 void close_watches(struct instance *);
 
 typedef struct owned {
-    const struct noun *noun; /* NULL: free, and `handle` is the next free slot */
-    void *handle;
+    void *handle; /* NULL: a free place */
+    int noun;
 } owned;
 
-napi_value own(napi_env, napi_callback_info);
-napi_value disown(napi_env, napi_callback_info);
+void own(struct instance *, const call *);
+void disown(struct instance *, const call *);
 void free_owned(struct instance *, int all);
 
 /* ---- addon.c: an environment ---- */
@@ -130,7 +137,7 @@ typedef struct instance {
     size_t laters;
     watch *watches;
     owned *owned;
-    size_t owned_len, owned_cap, owned_free; /* the last: 1 + the first free slot; 0: none */
+    size_t owned_len, owned_cap;
 } instance;
 
 instance *instance_of(napi_env);

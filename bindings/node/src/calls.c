@@ -28,7 +28,10 @@ napi_value call_now(napi_env env, napi_callback_info info)
     napi_get_cb_info(env, info, &count, arguments, NULL, &data);
     c.function = data;
     if (take_all(env, &c, arguments, count)) {
+        instance *instance = instance_of(env);
+        disown(instance, &c);
         c.function->run(&c);
+        own(instance, &c);
         result = result_of(env, &c);
     }
     forget_texts(&c);
@@ -116,6 +119,7 @@ napi_value call_later(napi_env env, napi_callback_info info)
         return NULL;
     }
     instance *instance = one->instance;
+    disown(instance, &one->call);
     pthread_mutex_lock(&instance->lock);
     one->next = instance->running;
     instance->running = one;
@@ -145,6 +149,7 @@ int deliver_later(instance *instance)
         return 0;
     if (--instance->laters == 0)
         uv_unref((uv_handle_t *)&instance->wake);
+    own(instance, &one->call);
     result = result_of(env, &one->call);
     napi_get_reference_value(env, one->done, &done);
     forget(one);

@@ -53,6 +53,17 @@ function functionsOf(header) {
   return found;
 }
 
+/* What ends with its environment (owned.c). */
+const NOUNS = ['queue', 'response', 'payment', 'request', 'client', 'ledger'];
+
+/* The noun that a function makes, and which parameter it is written to; whether it frees one. */
+function ownership(name, parameters) {
+  const makes = (one) => NOUNS.find((noun) => one.type === `x402_${noun} **`) ?? (one.type === 'x402_event *' && 'event');
+  const output = parameters.findIndex(makes);
+  const noun = output < 0 ? '0' : `NOUN_${makes(parameters[output]).toUpperCase()}`;
+  return `${noun}, ${Math.max(output, 0)}, ${Number(NOUNS.some((one) => name === `x402_${one}_free`))}`;
+}
+
 /** For calls.c: a function for each, which takes its arguments out of a call; and a table of them. */
 function forC(functions) {
   const argument = (one, index, kind) => {
@@ -70,7 +81,7 @@ function forC(functions) {
   lines.push('const function functions[] = {');
   for (const { name, result, takes, parameters } of functions) {
     const request = name.startsWith('x402_client_') ? parameters.findIndex((one) => one.type === 'x402_request *') : -1;
-    lines.push(`    {"${name}", "${takes}", '${result}', ${request}, run_${name}},`);
+    lines.push(`    {"${name}", "${takes}", '${result}', ${request}, ${ownership(name, parameters)}, run_${name}},`);
   }
   return lines.concat('};', '').join('\n');
 }

@@ -187,6 +187,54 @@ napi_value result_of(napi_env env, const call *c)
     return out;
 }
 
+/* headers_of(response): [name, value] of each header, as they came; values are bytes, a character each. */
+napi_value headers_of(napi_env env, napi_callback_info info)
+{
+    size_t count = 1;
+    napi_value argument, out, pair, text;
+    double handle = 0;
+    napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+    napi_get_value_double(env, argument, &handle);
+    const x402_response *response = (const x402_response *)(uintptr_t)handle;
+    size_t headers = x402_response_header_count(response);
+    napi_create_array_with_length(env, headers, &out);
+    for (size_t i = 0; i < headers; i++) {
+        const char *name, *value;
+        size_t len;
+        if (x402_response_header_at(response, i, &name, &value, &len, NULL) != X402_OK)
+            break;
+        napi_create_array_with_length(env, 2, &pair);
+        napi_create_string_latin1(env, name, NAPI_AUTO_LENGTH, &text);
+        napi_set_element(env, pair, 0, text);
+        napi_create_string_latin1(env, value, len, &text);
+        napi_set_element(env, pair, 1, text);
+        napi_set_element(env, out, (uint32_t)i, pair);
+    }
+    return out;
+}
+
+/* record_of(payment): its money, its texts, and its JSON, in the order of raw.js. */
+napi_value record_of(napi_env env, napi_callback_info info)
+{
+    static const char *(*const texts[])(const x402_payment *) = {x402_payment_amount, x402_payment_asset, x402_payment_network,
+        x402_payment_payee, x402_payment_transaction, x402_payment_refusal, x402_payment_json};
+    size_t count = 1;
+    napi_value argument, out, one;
+    double handle = 0;
+    napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+    napi_get_value_double(env, argument, &handle);
+    const x402_payment *payment = (const x402_payment *)(uintptr_t)handle;
+    napi_create_array_with_length(env, 1 + COUNT(texts), &out);
+    napi_create_int32(env, x402_payment_money(payment), &one);
+    napi_set_element(env, out, 0, one);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        const char *text = texts[i](payment);
+        napi_create_string_utf8(env, text ? text : "", NAPI_AUTO_LENGTH, &one);
+        napi_set_element(env, out, (uint32_t)i + 1, one);
+    }
+    return out;
+}
+
 /* bytes_at(output, length): a copy of the bytes at the address that an output holds; of a text without its length. */
 napi_value bytes_at(napi_env env, napi_callback_info info)
 {

@@ -125,6 +125,8 @@ public:
         return all;
     }
 
+    /// Whether the rest of the body can be read without waiting, in an event loop for instance.
+    bool is_whole() const noexcept { return x402_response_is_whole(handle()) == 1; }
     /// Reads the next bytes, waiting for at least one; gives how many, 0 at the end.
     Result<std::size_t> try_read(Buffer buffer)
     {

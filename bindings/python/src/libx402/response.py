@@ -119,6 +119,16 @@ class Head:
     def _slot(self) -> Optional[Slot]:
         return None if self._request is None else self._request._slot
 
+    def _read_now(self, size: int) -> bytes:
+        """The next bytes, on this thread."""
+        buffer = ffi.new("uint8_t[]", size)
+        length, error = ffi.new("size_t *"), ffi.new("x402_error **")
+        status = lib.x402_response_read(self._handle, buffer, size, length, error)
+        if status != 0:
+            raise raise_own(self._slot, take_error(error[0], status))
+        self._at_end = size > 0 and length[0] == 0
+        return bytes(ffi.buffer(buffer, length[0]))
+
     def _end(self) -> None:
         # Of an answer that was read to its end nothing but a little memory is held: that goes with this object, and what it
         # knows need not be copied.
@@ -136,13 +146,7 @@ class Response(Head):
 
     def read_some(self, size: int = READ_BYTES) -> bytes:
         """The next bytes, as soon as there are any; b"" is the end. A read that failed fails again."""
-        buffer = ffi.new("uint8_t[]", size)
-        length, error = ffi.new("size_t *"), ffi.new("x402_error **")
-        status = lib.x402_response_read(self._handle, buffer, size, length, error)
-        if status != 0:
-            raise raise_own(self._slot, take_error(error[0], status))
-        self._at_end = size > 0 and length[0] == 0
-        return bytes(ffi.buffer(buffer, length[0]))
+        return self._read_now(size)
 
     def read(self, limit: int = READ_LIMIT_BYTES) -> bytes:
         """The rest of the body, of at most `limit` bytes; the same again when it is asked for again."""
@@ -212,6 +216,8 @@ class AsyncResponse(Head):
 
     async def _next(self, size: int = READ_BYTES) -> bytes:
         if self._reading is None:
+            if lib.x402_response_is_whole(self._handle) == 1:
+                return self._read_now(min(size, READ_BYTES))
             self._reading = await self._queue.start_read(self._handle, self._slot, min(size, READ_BYTES))
         elif self._reading.awaited:
             raise own_error(Status.BUSY, "another task reads this answer: one at a time", self.money, self.payment)

@@ -10,7 +10,7 @@ use super::eip712::{Domain, Message, Value, digest};
 use super::messages::{CHANNEL_CONFIG, DEPOSIT_PERMIT, DEPOSIT_WITNESS, RECEIVE_WITH_AUTHORIZATION, VOUCHER};
 use super::permit2::Permit;
 use super::signature::{Signature, write_hex};
-use crate::error::{Error, printable};
+use crate::error::{Error, Status, printable};
 use crate::money::{Amount, ChannelId, Draw, EvmAddress, TransferMethod, claimable};
 use crate::scheme::{Authorization, ChannelTerms, Ingredients, cannot_sign};
 use crate::wallet::EvmKey;
@@ -28,6 +28,8 @@ const WITHDRAW_DELAY_S_DEFAULT: u64 = 900;
 const WITHDRAW_DELAY_S_MAX: u64 = 2_592_000;
 /// Channels with the same terms, told apart by their salt: so many payments to one payee can be under way at once.
 const CHANNELS_MAX: u64 = 8;
+/// r, s and v.
+const SIGNATURE_BYTES_OF_KEYS: usize = 65;
 /// Room for any payload beside its signatures, so that none is moved while it grows and leaves a copy behind.
 const PAYLOAD_BYTES_MAX: usize = 2048;
 
@@ -53,6 +55,19 @@ impl Payer {
         let address = EvmAddress::from_bytes(key.address_bytes());
         Payer { address, authorizer: if key.is_contract() { EvmAddress::from_bytes([0; 20]) } else { address } }
     }
+}
+
+/// A channel whose vouchers a key authorizes takes nothing but that key's signature: any other would tie up the deposit for
+/// vouchers that nobody can claim, and that the payee must turn down.
+fn check_authorizer(key: &EvmKey, signature_bytes: usize) -> Result<(), Error> {
+    if key.is_contract() || signature_bytes == SIGNATURE_BYTES_OF_KEYS {
+        return Ok(());
+    }
+    let message = format!(
+        "the signer of {} gave {signature_bytes} bytes for a voucher, where its channel takes a key's          {SIGNATURE_BYTES_OF_KEYS}; if the address is a contract's, add it as eip155-contract",
+        key.address()
+    );
+    Err(Error::new(Status::Sign, message))
 }
 
 /// What names and verifies channels and vouchers on a chain.
@@ -116,6 +131,7 @@ impl<'a> Terms<'a> {
         let voucher = [Value::Bytes32(channel_id), Value::Number(draw.claimable.to_u256())];
         let voucher = Message::new(&VOUCHER, &voucher);
         let signature = Signature::of(key, &domain, &separator, &voucher)?;
+        check_authorizer(key, signature.len())?;
         let authorization = match draw.deposit.is_zero() {
             true => None,
             false => Some(self.authorization(key, channel_id, draw.deposit.to_u256(), ingredients)?),

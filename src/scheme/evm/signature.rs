@@ -23,6 +23,11 @@ impl Signature {
         Ok(Signature(signature))
     }
 
+    /// How many bytes it has: 65 if a key made it.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// How many bytes it takes in a payload.
     pub fn text_len(&self) -> usize {
         2 + 2 * self.0.len()

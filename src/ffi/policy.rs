@@ -113,7 +113,9 @@ pub unsafe extern "C" fn x402_policy_budget(
 /// @param what     "network", "asset", "payee", "host" or "scheme"; or "plain_http_host": a host that may be paid over
 ///                 plain http, which otherwise only loopback may; or "approval" with the pattern "unlimited": a payment
 ///                 through Permit2 may bring along an approval of Permit2 for all of the token, now and later, where
-///                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set;
+///                 the server offers to send it (extension erc20ApprovalGasSponsoring) and evm_rpc is set. No budget
+///                 counts its gas, which the server pays for, or else the payer's account, in coins of the chain:
+///                 70,000 at the price that the node gives, 1000 gwei at most;
 ///                 or "receipt" with the pattern "upto": a receipt of the
 ///                 scheme upto that says that less was taken than was signed lowers what counts to that. Without it the
 ///                 signed maximum counts, because a receipt is the server's claim;

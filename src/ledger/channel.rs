@@ -36,6 +36,13 @@ pub struct Outlook {
     pub is_uncertain: bool,
 }
 
+impl Outlook {
+    /// Whether a deposit may be made, as far as that can be told before the channel is chosen.
+    pub fn may_deposit(&self) -> bool {
+        self.needs_deposit || self.is_uncertain
+    }
+}
+
 /// What a receipt says of a channel. Claims of the server's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acknowledged {

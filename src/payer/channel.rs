@@ -18,14 +18,9 @@ pub(super) struct Prospect {
 }
 
 impl Prospect {
-    /// Whether a deposit may be made, as far as that can be told before the channel is chosen.
-    pub fn may_deposit(&self) -> bool {
-        self.outlook.needs_deposit || self.outlook.is_uncertain
-    }
-
     /// The order as the approve callback hears of it, where there is one: what it was not shown is not deposited.
     pub fn order_shown(&self, means: &Means<'_>) -> ChannelOrder {
-        let is_shown = means.policy.approval().is_none() || self.may_deposit();
+        let is_shown = means.policy.approval().is_none() || self.outlook.may_deposit();
         let deposit_max = if is_shown { self.order.deposit_max } else { Amount::ZERO };
         ChannelOrder { deposit_max, ..self.order.clone() }
     }

@@ -165,17 +165,7 @@ pub(super) fn quote_others(
                 let unlimited_approval = means.policy.allows_unlimited_approval();
                 let facts = Facts::default();
                 let outlook = candidate.prospect.map(|prospect| prospect.outlook);
-                let uncertain = outlook.filter(|outlook| outlook.is_uncertain).map(|outlook| outlook.channel);
-                return Ok(Quoted {
-                    challenge,
-                    chosen,
-                    payable,
-                    intent,
-                    unlimited_approval,
-                    uncertain,
-                    facts,
-                    refusals,
-                });
+                return Ok(Quoted { challenge, chosen, payable, intent, unlimited_approval, outlook, facts, refusals });
             }
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }
@@ -264,7 +254,7 @@ fn approved(means: &Means<'_>, asker: &Asker, offer: &Offer, candidate: &Candida
     means.deadline.check("the question to the approve callback")?;
     let mut snapshot = offer_json(offer);
     snapshot["payer"] = json!(candidate.payable.payer);
-    if let Some(prospect) = candidate.prospect.as_ref().filter(|prospect| prospect.may_deposit()) {
+    if let Some(prospect) = candidate.prospect.as_ref().filter(|prospect| prospect.outlook.may_deposit()) {
         snapshot["deposit_max"] = json!(prospect.order.deposit_max.to_string());
     }
     snapshot["method"] = json!(asker.method);

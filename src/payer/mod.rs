@@ -20,7 +20,7 @@ mod prices;
 mod standing;
 
 use crate::error::{Error, Money, Retry, Status};
-use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Purchase, Recipe, Reservation, RetryRule};
+use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Outlook, Purchase, Recipe, Reservation, RetryRule};
 use crate::money::{Amount, ChannelId, Network};
 use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
@@ -62,8 +62,8 @@ pub struct Quoted {
     intent: Intent,
     /// The policy consents to it.
     unlimited_approval: bool,
-    /// A channel that would be used and of which nothing certain is known.
-    uncertain: Option<ChannelId>,
+    /// What is known of the channel that would be used.
+    outlook: Option<Outlook>,
     facts: Facts,
     refusals: Vec<Refusal>,
 }
@@ -71,6 +71,11 @@ pub struct Quoted {
 impl Quoted {
     pub fn offer(&self) -> &Offer {
         &self.challenge.offers[self.chosen]
+    }
+
+    /// A channel that would be used and of which nothing certain is known.
+    fn uncertain(&self) -> Option<ChannelId> {
+        self.outlook.filter(|outlook| outlook.is_uncertain).map(|outlook| outlook.channel)
     }
 
     /// Counts the amount under every budget and records what will be signed, or declines. When the same purchase
@@ -140,8 +145,12 @@ impl Next {
         match self {
             Next::Quoted(quoted) => {
                 let extensions = quoted.challenge.extensions.as_deref();
-                let mut needs = scheme::needs(quoted.offer(), &quoted.payable, extensions, quoted.unlimited_approval);
-                needs.extend(quoted.uncertain.map(scheme::channel_need));
+                let mut needs = match quoted.outlook.is_none_or(|outlook| outlook.may_deposit()) {
+                    true => scheme::needs(quoted.offer(), &quoted.payable, extensions, quoted.unlimited_approval),
+                    // A voucher alone moves nothing that must be approved.
+                    false => Vec::new(),
+                };
+                needs.extend(quoted.uncertain().map(scheme::channel_need));
                 needs
             }
             Next::Standing(_) => Vec::new(),
@@ -159,7 +168,7 @@ impl Next {
     pub fn informed(self, facts: Facts) -> Next {
         match self {
             Next::Quoted(mut quoted) => {
-                let on_chain = quoted.uncertain.and_then(|channel| scheme::on_chain(channel, &facts));
+                let on_chain = quoted.uncertain().and_then(|channel| scheme::on_chain(channel, &facts));
                 if let Some(order) = &mut quoted.intent.channel {
                     order.on_chain = on_chain;
                 }

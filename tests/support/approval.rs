@@ -13,11 +13,18 @@ const PERMIT_S_MIN: u64 = 6;
 /// 2^256 - 1.
 const UNLIMITED: &str = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
 
-/// Whether `sent` brings an approval of `offer`'s token by `payer`, of at least its amount.
-pub fn verify(sent: &Value, offer: &Value, payer: &[u8; 20], chain_id: u64, now_s: u64) -> Result<(), String> {
+/// Whether `sent` brings an approval of `offer`'s token by `payer`, of at least `amount`.
+pub fn verify(
+    sent: &Value,
+    offer: &Value,
+    amount: &str,
+    payer: &[u8; 20],
+    chain_id: u64,
+    now_s: u64,
+) -> Result<(), String> {
     let permit = &sent["extensions"]["eip2612GasSponsoring"]["info"];
     if permit.get("signature").is_some() {
-        return verify_permit(permit, offer, payer, chain_id, now_s);
+        return verify_permit(permit, offer, amount, payer, chain_id, now_s);
     }
     let approval = &sent["extensions"]["erc20ApprovalGasSponsoring"]["info"];
     if approval.get("signedTransaction").is_some() {
@@ -32,12 +39,19 @@ fn same_parties(info: &Value, offer: &Value, payer: &[u8; 20]) -> Result<bool, S
         && hex_array::<20>(&info["spender"])? == hex_array::<20>(&json!(PERMIT2))?)
 }
 
-fn verify_permit(info: &Value, offer: &Value, payer: &[u8; 20], chain_id: u64, now_s: u64) -> Result<(), String> {
+fn verify_permit(
+    info: &Value,
+    offer: &Value,
+    least: &str,
+    payer: &[u8; 20],
+    chain_id: u64,
+    now_s: u64,
+) -> Result<(), String> {
     if !same_parties(info, offer, payer)? || info["version"] != "1" {
         return Err("invalid_eip2612_extension".into());
     }
     let (amount, deadline) = (decimal_word(text(&info["amount"])?)?, decimal_word(text(&info["deadline"])?)?);
-    if amount < decimal_word(text(&offer["amount"])?)? {
+    if amount < decimal_word(least)? {
         return Err("permit2_2612_amount_mismatch".into());
     }
     if word_u64(&deadline) < now_s + PERMIT_S_MIN {

@@ -4,6 +4,7 @@
 //! and the last voucher. Written from the contracts' text and not from the library's code. A channel that is not known
 //! begins at nothing, or with what the scenario says.
 
+use super::approval;
 use super::eip712::{Domain, domain_separator, keccak, signer, word, word_u64};
 use super::payment::{Payment, decimal_word, hex, hex_array, text, word_u64 as number};
 use super::permit2::Permit;
@@ -60,7 +61,8 @@ fn reason<T>(name: &str) -> Result<T, String> {
 }
 
 /// Verifies what was sent for `offer`, as far as nothing must be remembered for it.
-pub fn verify(payload: &Value, offer: &Value, unapproved: bool, now_s: u64) -> Result<Payment, String> {
+pub fn verify(sent: &Value, offer: &Value, unapproved: bool, now_s: u64) -> Result<Payment, String> {
+    let payload = &sent["payload"];
     let (config, voucher) = (&payload["channelConfig"], &payload["voucher"]);
     let network = text(&offer["network"])?;
     let chain_id: u64 = network.strip_prefix("eip155:").and_then(|id| id.parse().ok()).ok_or("invalid_network")?;
@@ -98,7 +100,7 @@ pub fn verify(payload: &Value, offer: &Value, unapproved: bool, now_s: u64) -> R
     let (deposit, authorization) = match text(&payload["type"])? {
         "voucher" if payload.get("deposit").is_none() => (0, None),
         "deposit" => {
-            let deposit = Deposit { payload, offer, payer, channel, chain_id, now_s };
+            let deposit = Deposit { sent, offer, payer, channel, chain_id, now_s };
             let amount = decimal_word(text(&payload["deposit"]["amount"])?)?;
             let authorization = deposit.verify(&amount, unapproved)?;
             (number(&amount), Some(authorization))
@@ -152,7 +154,7 @@ fn voucher_digest(separator: &[u8; 32], channel: &[u8; 32], claimable: &[u8; 32]
 
 /// The money that comes along.
 struct Deposit<'a> {
-    payload: &'a Value,
+    sent: &'a Value,
     offer: &'a Value,
     payer: [u8; 20],
     channel: [u8; 32],
@@ -166,7 +168,7 @@ impl Deposit<'_> {
         if number(amount) == 0 {
             return reason("deposit_payload");
         }
-        let authorization = &self.payload["deposit"]["authorization"];
+        let authorization = &self.sent["payload"]["deposit"]["authorization"];
         match self.offer["extra"]["assetTransferMethod"] == "permit2" {
             true => self.by_permit2(&authorization["permit2Authorization"], amount, unapproved),
             false => self.by_eip3009(&authorization["erc3009Authorization"], amount),
@@ -231,7 +233,11 @@ impl Deposit<'_> {
             return reason("permit2_invalid_signature");
         }
         if unapproved {
-            return reason("permit2_allowance_required");
+            let amount = text(&self.sent["payload"]["deposit"]["amount"])?;
+            let brought = approval::verify(self.sent, self.offer, amount, &self.payer, self.chain_id, self.now_s);
+            if brought.is_err() {
+                return reason("permit2_allowance_required");
+            }
         }
         Ok((hex(&nonce), number(&deadline)))
     }

@@ -45,7 +45,7 @@ pub fn verify(version: u8, header: &[u8], challenge: &Challenge, now_s: u64) -> 
         return solana::verify(version, &sent["payload"], offer, now_s);
     }
     if batch::asks_for_it(offer) {
-        return batch::verify(&sent["payload"], offer, challenge.unapproved, now_s);
+        return batch::verify(&sent, offer, challenge.unapproved, now_s);
     }
     match permit2::asks_for_it(offer) {
         true => permit2::verify(&sent, offer, challenge.unapproved, now_s),

@@ -72,7 +72,7 @@ pub fn verify(sent: &Value, offer: &Value, unapproved: bool, now_s: u64) -> Resu
         return Err("invalid_permit2_signature".into());
     }
     if unapproved {
-        approval::verify(sent, offer, &payer, chain_id, now_s)?;
+        approval::verify(sent, offer, text(&offer["amount"])?, &payer, chain_id, now_s)?;
     }
     Ok(Payment {
         version: 2,

@@ -10,6 +10,7 @@ use super::eip712::{Domain, Message, Value, digest};
 use super::messages::{CHANNEL_CONFIG, DEPOSIT_PERMIT, DEPOSIT_WITNESS, RECEIVE_WITH_AUTHORIZATION, VOUCHER};
 use super::permit2::Permit;
 use super::signature::{Signature, write_hex};
+use super::sponsoring::Approving;
 use crate::error::{Error, Status, printable};
 use crate::money::{Amount, ChannelId, Draw, EvmAddress, TransferMethod, claimable};
 use crate::scheme::{Authorization, ChannelTerms, Ingredients, cannot_sign};
@@ -64,7 +65,8 @@ fn check_authorizer(key: &EvmKey, signature_bytes: usize) -> Result<(), Error> {
         return Ok(());
     }
     let message = format!(
-        "the signer of {} gave {signature_bytes} bytes for a voucher, where its channel takes a key's          {SIGNATURE_BYTES_OF_KEYS}; if the address is a contract's, add it as eip155-contract",
+        "the signer of {} gave {signature_bytes} bytes for a voucher, where its channel takes a key's \
+         {SIGNATURE_BYTES_OF_KEYS}; if the address is a contract's, add it as eip155-contract",
         key.address()
     );
     Err(Error::new(Status::Sign, message))
@@ -136,6 +138,12 @@ impl<'a> Terms<'a> {
             true => None,
             false => Some(self.authorization(key, channel_id, draw.deposit.to_u256(), ingredients)?),
         };
+        let extensions = match &authorization {
+            Some(_) if self.method == TransferMethod::Permit2 => {
+                self.approving(payer, draw, ingredients).authorize(key, ingredients)?
+            }
+            _ => None,
+        };
         let more = authorization.as_ref().map_or(0, |json| json.len());
         let mut json = Zeroizing::new(String::with_capacity(PAYLOAD_BYTES_MAX + signature.text_len() + more));
         let kind = if authorization.is_some() { "deposit" } else { "voucher" };
@@ -154,11 +162,17 @@ impl<'a> Terms<'a> {
         json.push('}');
         Ok(Authorization {
             payload: json,
-            extensions: None,
+            extensions,
             payer: key.address().to_string(),
             nonce: ingredients.nonce,
             valid_before_s: self.asked.valid_before_s(ingredients.now_s),
         })
+    }
+
+    /// The approval that a deposit through Permit2 needs: of all that is deposited.
+    fn approving(&self, payer: Payer, draw: &Draw, ingredients: &Ingredients<'_>) -> Approving<'a> {
+        let (amount, deadline_s) = (draw.deposit.to_u256(), self.asked.valid_before_s(ingredients.now_s));
+        Approving { asked: self.asked, owner: payer.address, amount, deadline_s }
     }
 
     fn config_hash(&self, payer: Payer, salt: u64) -> [u8; 32] {

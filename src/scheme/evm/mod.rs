@@ -139,7 +139,7 @@ pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String>
     Ok(Payable { key_index: 0, method: way.method, payer: key.address().to_string() })
 }
 
-/// What an EIP-3009 transfer is made from, its offer says; a permit may need an approval beside it.
+/// What an EIP-3009 transfer is made from, its offer says; a permit and a deposit by one may need an approval beside it.
 pub(super) fn needs(
     offer: &Offer,
     payable: &Payable,
@@ -149,7 +149,7 @@ pub(super) fn needs(
     if payable.method != TransferMethod::Permit2 || extensions.is_none() {
         return Vec::new();
     }
-    let is_permit = matches!(terms(offer), Ok((_, Terms::Permit(_))));
+    let is_permit = matches!(terms(offer), Ok((_, Terms::Permit(_) | Terms::Channel(_))));
     let (Ok(asked), Ok(owner)) = (Asked::read(offer), EvmAddress::parse(&payable.payer)) else { return Vec::new() };
     if is_permit { sponsoring::needs(&asked, owner, extensions, unlimited_approval) } else { Vec::new() }
 }

@@ -147,3 +147,42 @@ fn an_answer_that_was_cancelled_is_asked_for_again_with_the_same_payment() {
         assert_eq!(record(&server)["payments_distinct"], before + 2, "read to its end, it is over");
     }
 }
+
+/// Another process holds the ledger: the call ends by its own limit or cancel, and nothing is signed.
+#[test]
+fn a_call_waits_for_its_ledger_no_longer_than_it_may() {
+    const FAR_LESS_THAN_A_WAIT: Duration = Duration::from_secs(4);
+    let server = Server::start(&json!({"routes": {"/paid": {"terms": {}, "paid": [{}]}}})).unwrap();
+    let (url, folder) = (paid_url(&server), tempfile::tempdir().unwrap());
+    let ledger = folder.path().join("ledger");
+    let client = client(&ledger, World::system());
+    let other = rusqlite::Connection::open(&ledger).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    let mut request = Request::new("GET", &url).unwrap();
+    request.set("total_timeout_ms", "200").unwrap();
+    let failure = client.send(&mut request).err().unwrap();
+    assert_eq!((failure.error.status, failure.error.retry), (Status::Timeout, Retry::Safe));
+    assert!(
+        failure.error.message.contains("total_timeout_ms passed while waiting for the ledger"),
+        "{}",
+        failure.error
+    );
+
+    let mut request = Request::new("GET", &url).unwrap();
+    let cancel = request.cancel_handle();
+    let failure = thread::scope(|scope| {
+        let call = scope.spawn(|| client.send(&mut request).err().unwrap());
+        // The 402 was read, and the ledger is waited for.
+        while record(&server)["requests"].as_u64() < Some(2) && begun.elapsed() < PRESENTED_WITHIN {
+            thread::yield_now();
+        }
+        cancel.cancel();
+        call.join().unwrap()
+    });
+    assert_eq!(failure.error.status, Status::Cancelled);
+    assert!(begun.elapsed() < FAR_LESS_THAN_A_WAIT, "{:?}", begun.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(get(&client, &url).money(), Money::Paid);
+    assert_eq!(record(&server)["payments_presented"], 1);
+}

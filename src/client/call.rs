@@ -58,7 +58,7 @@ pub(super) struct Call<'a> {
     redirects: u32,
     /// A payment of this call deposits in a payment channel; none other does.
     has_deposited: bool,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
     sent: u64,
 }
 
@@ -210,15 +210,15 @@ impl<'a> Call<'a> {
         let purchase = self.purchase()?;
         let identity = Identity { purchase: purchase.as_ref(), rule: self.settings.retry_rule };
         let means = payer::Means { may_deposit: !self.has_deposited, ..inner.means(&self.settings, self.deadline) };
-        let next = payer::next(challenge, &asker, identity, &means);
-        let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
         let cancel = &self.request.cancel;
+        let next = inner.patiently(self.patience(), || payer::next(challenge, &asker, identity, &means));
+        let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
         let next = next.and_then(|next| inner.inform(next, or_another, &self.settings, self.deadline, cancel));
         let claim = match next {
             Ok(next) => {
                 // Rewound before anything is reserved, because a caller's rewind can fail.
                 self.rewind_to_pay(as_asked.is_some())?;
-                next.claim(identity, &means)
+                inner.patiently(self.patience(), || next.claim(identity, &means))
             }
             Err(declined) => Err(declined),
         };
@@ -227,7 +227,7 @@ impl<'a> Call<'a> {
         match claim.and_then(|claim| inner.sign(claim, &self.url)) {
             Ok(authorized) => Ok(Ok(authorized)),
             Err(declined) => match declined.failure() {
-                Some(error) => Err(error.into()),
+                Some(error) => Err(self.patience().why_over(error)),
                 None => Ok(Err(declined)),
             },
         }

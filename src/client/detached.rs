@@ -5,6 +5,7 @@
 //! never left: a caller who is mistaken about that would pay and have his budget back.
 
 use super::identity::{self, Known};
+use super::patience::Patience;
 use super::purchase::{self, RECEIPT_HEADER_NAMES};
 use super::redirect;
 use super::request::{Header, Request};
@@ -117,11 +118,14 @@ impl Client {
         let identity = Identity { purchase: purchase.as_ref(), rule: settings.retry_rule };
         let means = inner.means(settings, None);
         let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
-        let authorized = payer::next(challenge, &asker, identity, &means)
+        let patience = Patience { cancel, total: None };
+        let authorized = inner
+            .patiently(patience, || payer::next(challenge, &asker, identity, &means))
             .and_then(|next| inner.inform(next, or_another, settings, None, cancel))
-            .and_then(|next| next.claim(identity, &means))
+            .and_then(|next| inner.patiently(patience, || next.claim(identity, &means)))
             .and_then(|claim| inner.sign(claim, url))
-            .map_err(declined(Status::Refused))?;
+            .map_err(declined(Status::Refused))
+            .map_err(|failure| patience.why_over(failure))?;
         let payment = authorized.payment().clone();
         Ok(Detached { inner: Arc::clone(inner), url: url.clone(), authorized: Some(authorized), payment })
     }

@@ -23,6 +23,7 @@ mod detached;
 mod held;
 mod identity;
 mod node;
+mod patience;
 mod prepay;
 mod purchase;
 pub mod queue;

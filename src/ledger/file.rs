@@ -9,6 +9,7 @@
 mod channels;
 mod open;
 mod rows;
+pub(super) mod turn;
 
 use super::budgets::{self, Denied};
 use super::channel::{self, ChannelOrder, Outlook};
@@ -22,7 +23,7 @@ use rows::{add_total, entry_by_id, recipe_of, spent};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use turn::{Turn, Turns};
 
 /// After so many outcomes the write-ahead log is copied into the database.
 const CHECKPOINT_OUTCOMES: u32 = 64;
@@ -32,7 +33,7 @@ const LISTING_MAX: usize = 10_000;
 
 #[derive(Debug)]
 pub(super) struct File {
-    state: Mutex<Open>,
+    state: Turns<Open>,
     /// As shown in messages.
     path: String,
     id: FileId,
@@ -51,11 +52,11 @@ impl File {
         let shown = crate::error::printable(&path.display().to_string());
         let connection = open::open(path, &shown)?;
         let id = open::id(path, &shown)?;
-        let state = Mutex::new(Open { connection, outcomes: 0 });
+        let state = Turns::new(Open { connection, outcomes: 0 });
         Ok(File { state, path: shown, id, pid: std::process::id(), owner: owner::this_process() })
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Open>, Error> {
+    fn lock(&self) -> Result<Turn<'_, Open>, Error> {
         if std::process::id() != self.pid {
             let message = format!(
                 "the ledger {} was opened before a fork, and SQLite must not be used on both sides of one; open it again \
@@ -64,8 +65,7 @@ impl File {
             );
             return Err(Error::new(Status::Ledger, message));
         }
-        // A transaction that was cut off by a panic was rolled back when it was dropped.
-        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        self.state.take(open::BUSY_WAIT).ok_or_else(|| open::held(&self.path))
     }
 
     fn fault(&self, what: &str) -> impl Fn(rusqlite::Error) -> Error + use<'_> {

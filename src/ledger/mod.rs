@@ -23,6 +23,7 @@ use file::File;
 use memory::Memory;
 use serde_json::Value;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub use budgets::{Denied, Stood};
@@ -127,7 +128,17 @@ impl Outcome {
     }
 }
 
+/// Runs `body`. Whatever waits for a ledger's file in it, on this thread, waits no longer once `is_over`, and fails.
+pub fn patient<R>(is_over: Rc<dyn Fn() -> bool>, body: impl FnOnce() -> R) -> R {
+    file::turn::patient(is_over, body)
+}
+
 impl Ledger {
+    /// Whether others may have to be waited for.
+    pub fn is_file(&self) -> bool {
+        matches!(self.0, Store::File(_))
+    }
+
     /// A ledger in `path`, made if there is none (mode 0600), or in memory without one. [`Status::Ledger`] says why a
     /// file cannot be used; nothing is repaired and nothing is overwritten.
     pub fn open(path: Option<&Path>) -> Result<Arc<Self>, Error> {

@@ -4,6 +4,7 @@
 //! settings of the connection. Repairs nothing and overwrites nothing: a file that is not plainly a ledger is left
 //! as it is.
 
+use super::turn;
 use crate::error::{Error, Status};
 use crate::ledger::owner::FileId;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -21,7 +22,8 @@ const SCHEMAS: [&str; 2] = [include_str!("../schema.sql"), include_str!("../sche
 const VERSION: i64 = SCHEMAS.len() as i64;
 
 /// How long a call waits for another process's transaction.
-pub(super) const BUSY_WAIT_MS: i32 = 5000;
+const BUSY_WAIT_MS: i32 = 5000;
+pub(super) const BUSY_WAIT: Duration = Duration::from_millis(BUSY_WAIT_MS as u64);
 
 /// Opens `path`, or makes a ledger there if nothing is.
 pub(super) fn open(path: &Path, shown: &str) -> Result<Connection, Error> {
@@ -129,7 +131,7 @@ fn set_wal(connection: &Connection, shown: &str) -> Result<(), Error> {
 /// One more millisecond for another process's transaction, up to [`BUSY_WAIT_MS`]. Short and even, so that no
 /// process starves behind others that come later.
 fn wait(tries: i32) -> bool {
-    if tries >= BUSY_WAIT_MS {
+    if tries >= BUSY_WAIT_MS || turn::is_over() {
         return false;
     }
     std::thread::sleep(Duration::from_millis(1));
@@ -151,6 +153,15 @@ fn pragma_number(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 /// Whether each commit waits for the disk. The pragma acts when it is compiled, so it is compiled each time.
 pub(super) fn durability(connection: &Connection, each_commit: bool) -> rusqlite::Result<()> {
     connection.execute_batch(if each_commit { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })
+}
+
+/// Other threads of this process have it, and one of them waits in vain for another process.
+pub(super) fn held(shown: &str) -> Error {
+    let message = format!(
+        "the ledger {shown} has been in use by other threads for {} s; find out which other process has it locked",
+        BUSY_WAIT_MS / 1000
+    );
+    Error::new(Status::Ledger, message)
 }
 
 /// The sentence for an error of SQLite's.

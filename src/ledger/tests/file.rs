@@ -382,6 +382,46 @@ fn a_file_that_is_locked_too_long_says_so() {
     assert!(bench.reserve(intent("100", "a", NOW_S)).is_ok());
 }
 
+/// Both waits: in SQLite for another process, and for a thread of this one that waits there.
+#[test]
+fn whoever_has_no_time_left_waits_no_longer_and_reserves_nothing() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    const FAR_LESS_THAN_A_WAIT: std::time::Duration = std::time::Duration::from_secs(4);
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (is_over, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let (bench, is_over, asked) = (&bench, is_over.clone(), asked.clone());
+                scope.spawn(move || {
+                    let look = move || {
+                        asked.fetch_add(1, Ordering::SeqCst);
+                        is_over.load(Ordering::SeqCst)
+                    };
+                    let order = || bench.order(intent("100", "a", NOW_S), None, RetryRule::Proven);
+                    crate::ledger::patient(std::rc::Rc::new(look), order)
+                })
+            })
+            .collect();
+        while asked.load(Ordering::SeqCst) < 10 {
+            std::thread::yield_now();
+        }
+        is_over.store(true, Ordering::SeqCst);
+        for waiter in waiters {
+            let Err(Denied::Failed(error)) = waiter.join().unwrap() else { panic!("it was locked") };
+            assert_eq!(error.status, Status::Ledger);
+        }
+    });
+    assert!(begun.elapsed() < FAR_LESS_THAN_A_WAIT, "{:?}", begun.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(bench.total(), "0");
+    assert!(bench.reserve(intent("100", "a", NOW_S)).is_ok(), "without a bound of its own it waits as before");
+}
+
 #[test]
 fn an_outcome_that_cannot_be_written_leaves_an_entry_that_counts_and_is_presented_again() {
     let folder = Folder::new();

@@ -8,7 +8,9 @@
 //!
 //! The table is cut into shards, each behind its own mutex held for a few instructions; handles are spread over them.
 
+use super::text;
 use crate::error::{Error, Status};
+use crate::{ledger, wallet};
 use std::any::Any;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -104,15 +106,19 @@ fn lock(shard: usize) -> MutexGuard<'static, Shard> {
 }
 
 thread_local! {
-    /// The whole table, held by a thread that is inside of fork().
-    static HELD: RefCell<Vec<MutexGuard<'static, Shard>>> = const { RefCell::new(Vec::new()) };
+    /// All that every process has once, held by a thread that is inside of fork().
+    static HELD: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// From now on, fork() waits for a moment in which no thread is inside of the table: a child gets it whole and unlocked.
-/// Without that, one in which a thread of the parent's was would wait for ever for a thread that it does not have.
+/// From now on, fork() waits for a moment in which no thread is inside of the table, or of what else every process has
+/// once: a child gets them whole and unlocked. Without that, one in which a thread of the parent's was would wait for ever
+/// for a thread that it does not have. Whoever has one of them never asks for another, so they can be taken in any order.
 fn keep_whole_over_fork() {
     extern "C" fn hold() {
-        HELD.with_borrow_mut(|held| held.extend((0..SHARDS).map(lock)));
+        HELD.with_borrow_mut(|held| {
+            held.extend((0..SHARDS).map(|shard| Box::new(lock(shard)) as Box<dyn Any>));
+            held.extend([text::hold_given(), wallet::hold_pages(), ledger::hold_entries()]);
+        });
     }
     extern "C" fn release() {
         HELD.with_borrow_mut(Vec::clear);

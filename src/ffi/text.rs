@@ -5,6 +5,7 @@
 use crate::client::Header;
 use crate::error::{Error, Status};
 use crate::ffi::guard;
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -142,6 +143,11 @@ static GIVEN: Mutex<BTreeMap<usize, CString>> = Mutex::new(BTreeMap::new());
 
 fn given() -> MutexGuard<'static, BTreeMap<usize, CString>> {
     GIVEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other threads out of the register until it is dropped.
+pub fn hold_given() -> Box<dyn Any> {
+    Box::new(given())
 }
 
 /// Gives a text to the caller, who frees it with `x402_string_free`.

@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub use budgets::{Denied, Stood};
 pub use channel::{Acknowledged, ChannelOrder, Outlook};
 pub use entry::{Intent, Recipe, State, TurnedDown};
+pub use owner::hold_entries;
 pub use purchase::{EXPIRY_MARGIN_S, Purchase, RetryRule, check_name};
 
 /// The books of one or more clients. Share it by `Arc`; any thread.

@@ -6,6 +6,7 @@
 //! never called alive, because presenting the same signature twice costs nothing while waiting for the dead costs the
 //! purchase. Must not know what an entry says.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,11 @@ static HELD: Mutex<BTreeSet<(FileId, u64)>> = Mutex::new(BTreeSet::new());
 
 fn held() -> MutexGuard<'static, BTreeSet<(FileId, u64)>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other threads out of the list until it is dropped.
+pub fn hold_entries() -> Box<dyn Any> {
+    Box::new(held())
 }
 
 /// This process takes the entry in hand.

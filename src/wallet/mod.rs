@@ -14,6 +14,7 @@ mod signer;
 mod solana;
 
 pub use evm::EvmKey;
+pub use pages::hold_pages;
 pub use signer::{Answer, SIGNATURE_BYTES_MAX, SignFn, SignKind, Signer};
 pub use solana::SolanaKey;
 

@@ -7,6 +7,7 @@
 //! What the system refuses (an old kernel, a low RLIMIT_MEMLOCK) is done without: a key in plain memory pays as well.
 
 use crate::error::{Error, Status};
+use std::any::Any;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,11 @@ static PAGES: Mutex<Vec<Page>> = Mutex::new(Vec::new());
 fn pages() -> MutexGuard<'static, Vec<Page>> {
     // A slot is marked in one step, so a page that met a defect is as good as before.
     PAGES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other threads out of the list of pages until it is dropped.
+pub fn hold_pages() -> Box<dyn Any> {
+    Box::new(pages())
 }
 
 /// 32 bytes of such a page, zero at first and zeroed again on drop.

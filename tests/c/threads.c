@@ -248,14 +248,23 @@ static void handles_are_churned(void)
 
 static volatile int churning;
 
-static void *churn_until_told(void *unused)
+/* What every process has once: the table of handles, the pages of keys, the texts that were given out. */
+static int use_what_is_shared(x402_ledger *ledger)
 {
-    while (churning) {
-        x402_wallet *wallet;
-        x402_wallet_new(&wallet, NULL);
-        x402_wallet_free(wallet);
-    }
-    return unused;
+    x402_wallet *wallet = NULL;
+    char *text = NULL;
+    int well = x402_wallet_new(&wallet, NULL) == X402_OK && x402_wallet_add_evm_key(wallet, TEST_KEY, NULL) == X402_OK &&
+               (!ledger || x402_ledger_totals_json(ledger, &text, NULL) == X402_OK);
+    x402_wallet_free(wallet);
+    x402_string_free(text);
+    return well;
+}
+
+static void *churn_until_told(void *ledger)
+{
+    while (churning)
+        use_what_is_shared(ledger);
+    return NULL;
 }
 
 /* A fork() in the middle of what other threads do with handles, in a program that never made a queue: the child's handles
@@ -264,10 +273,12 @@ static void forked_while_handles_are_made(void)
 {
     enum { FORKS = 30, USES = 100, MAKERS = 4 };
     pthread_t makers[MAKERS];
+    x402_ledger *ledger;
     int well = 0;
+    CHECK(x402_ledger_open(NULL, &ledger, NULL) == X402_OK, "a ledger");
     churning = 1;
     for (int i = 0; i < MAKERS; i++)
-        pthread_create(&makers[i], NULL, churn_until_told, NULL);
+        pthread_create(&makers[i], NULL, churn_until_told, ledger);
     for (int i = 0; i < FORKS; i++) {
         int status = -1;
         pid_t child = fork();
@@ -275,9 +286,9 @@ static void forked_while_handles_are_made(void)
             int made = 0;
             alarm(20); /* a child that hangs fails */
             for (int use = 0; use < USES; use++) {
-                x402_wallet *wallet;
-                made += x402_wallet_new(&wallet, NULL) == X402_OK;
-                x402_wallet_free(wallet);
+                x402_ledger *own = NULL; /* the parent's may be in another thread's hands */
+                made += x402_ledger_open(NULL, &own, NULL) == X402_OK && use_what_is_shared(own);
+                x402_ledger_free(own);
             }
             if (made == USES)
                 kill(getpid(), SIGKILL); /* what the parent's threads held is lost here, and no leak */
@@ -292,6 +303,7 @@ static void forked_while_handles_are_made(void)
     for (int i = 0; i < MAKERS; i++)
         pthread_join(makers[i], NULL);
     CHECK(well == FORKS, "%d of %d children", well, FORKS);
+    x402_ledger_free(ledger);
 }
 
 static int gets(x402_client *client, const char *url)

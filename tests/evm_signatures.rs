@@ -8,8 +8,9 @@ use alloy_dyn_abi::{DynSolValue, TypedData};
 use alloy_primitives::{Address, B256, U256, address, hex, keccak256};
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use serde_json::{Value, json};
+use x402::money::{Amount, Draw};
 use x402::protocol::Challenge;
-use x402::scheme::{Ingredients, VALIDITY_S_MAX, authorize, payable};
+use x402::scheme::{Authorization, Facts, Ingredients, Need, VALIDITY_S_MAX, authorize, channels, needs, payable};
 use x402::wallet::Wallet;
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -58,20 +59,37 @@ impl Random {
         if self.below(2) == 0 {
             extra["policy"] = self.address().into();
         }
+        if scheme == "batch-settlement" {
+            extra["receiverAuthorizer"] = self.address().into();
+            extra["withdrawDelay"] = (900 + self.below(2_592_000 - 899)).into();
+        }
+        let bits = match scheme {
+            "auth-capture" => 120,
+            "batch-settlement" => 100,
+            _ => 256,
+        };
         json!({
             "scheme": scheme, "network": format!("eip155:{}", 1 + self.below(1 << 53)), "asset": self.address(),
-            "amount": self.amount(if scheme == "auth-capture" { 120 } else { 256 }), "payTo": self.address(),
+            "amount": self.amount(bits), "payTo": self.address(),
             "maxTimeoutSeconds": 1 + self.below(2 * VALIDITY_S_MAX), "extra": extra,
         })
     }
 }
 
-/// The payload that is sent for `offer`.
-fn payload(offer: &Value, nonce: [u8; 32]) -> Value {
-    let body = json!({"x402Version": 2, "accepts": [offer]}).to_string();
-    let challenge = Challenge::parse(None, body.as_bytes()).unwrap();
+fn challenge(offer: &Value, extensions: Value) -> Challenge {
+    let body = json!({"x402Version": 2, "accepts": [offer], "extensions": extensions}).to_string();
+    Challenge::parse(None, body.as_bytes()).unwrap()
+}
+
+fn wallet() -> Wallet {
     let mut wallet = Wallet::new();
     wallet.add_evm_key(KEY).unwrap();
+    wallet
+}
+
+/// The payload that is sent for `offer`.
+fn payload(offer: &Value, nonce: [u8; 32]) -> Value {
+    let (challenge, wallet) = (challenge(offer, json!({})), wallet());
     let offer = &challenge.offers.first().unwrap_or_else(|| panic!("{:?}", challenge.malformed));
     let payable = payable(offer, &wallet).unwrap();
     let signed = authorize(offer, &payable, &wallet, &Ingredients::plain(NOW_S, nonce)).unwrap();
@@ -254,5 +272,158 @@ fn escrows_are_signed_for_with_all_their_terms() {
             let types: &[_] = &[(kind, permit), TOKEN_PERMISSIONS];
             assert_eq!(signer(permit2_domain(&offer), kind, types, &message, &sent["signature"]), PAYER, "{offer}");
         }
+    }
+}
+
+const CONFIG: &[(&str, &str)] = &[
+    ("address", "payer"),
+    ("address", "payerAuthorizer"),
+    ("address", "receiver"),
+    ("address", "receiverAuthorizer"),
+    ("address", "token"),
+    ("uint40", "withdrawDelay"),
+    ("bytes32", "salt"),
+];
+const DEPOSIT_PERMIT: &[(&str, &str)] = &[
+    ("TokenPermissions", "permitted"),
+    ("address", "spender"),
+    ("uint256", "nonce"),
+    ("uint256", "deadline"),
+    ("DepositWitness", "witness"),
+];
+
+fn channel_domain(offer: &Value) -> Value {
+    json!({"name": "x402 Batch Settlement", "version": "1", "chainId": chain_id(offer),
+        "verifyingContract": "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003"})
+}
+
+/// What names the channel: the digest of its configuration, as typed data.
+fn channel_id(offer: &Value, config: &Value) -> String {
+    let domain = [("string", "name"), ("string", "version"), ("uint256", "chainId"), ("address", "verifyingContract")];
+    let types = json!({"EIP712Domain": fields(&domain), "ChannelConfig": fields(CONFIG)});
+    let typed =
+        json!({"types": types, "primaryType": "ChannelConfig", "domain": channel_domain(offer), "message": config});
+    let typed: TypedData = serde_json::from_value(typed).unwrap();
+    typed.eip712_signing_hash().unwrap().to_string()
+}
+
+/// Who signed a deposit of `amount` into the channel, by what stands in the payload and nothing else.
+fn depositor(offer: &Value, sent: &Value, amount: &str, channel: &str, nonce: [u8; 32]) -> String {
+    let authorization = &sent["deposit"]["authorization"];
+    assert_eq!(sent["deposit"]["amount"], amount);
+    if offer["extra"]["assetTransferMethod"] == "eip3009" {
+        let stated = &authorization["erc3009Authorization"];
+        assert_eq!(stated["salt"], B256::new(nonce).to_string());
+        let parts = [channel.parse::<B256>().unwrap().0, nonce].concat();
+        let message = json!({"from": PAYER, "to": "0x4020806089470a89826cB9fB1f4059150b550004", "value": amount,
+            "validAfter": "0", "validBefore": deadline(offer), "nonce": keccak256(parts).to_string()});
+        assert_eq!((&stated["validAfter"], &stated["validBefore"]), (&message["validAfter"], &message["validBefore"]));
+        let types: &[_] = &[("ReceiveWithAuthorization", TRANSFER)];
+        return signer(token_domain(offer), "ReceiveWithAuthorization", types, &message, &stated["signature"]);
+    }
+    let mut stated = authorization["permit2Authorization"].clone();
+    let signature = stated.as_object_mut().unwrap().remove("signature").unwrap();
+    let message = json!({"permitted": {"token": offer["asset"], "amount": amount},
+        "spender": "0x4020425FAf3B746C082C2f942b4E5159887B0005", "nonce": U256::from_be_bytes(nonce).to_string(),
+        "deadline": deadline(offer), "witness": {"channelId": channel}});
+    assert_eq!(stated.as_object_mut().unwrap().remove("from").unwrap(), PAYER);
+    assert_eq!(stated, message);
+    let witness: &[_] = &[("bytes32", "channelId")];
+    let kind = "PermitWitnessTransferFrom";
+    let types: &[_] = &[(kind, DEPOSIT_PERMIT), TOKEN_PERMISSIONS, ("DepositWitness", witness)];
+    signer(permit2_domain(offer), kind, types, &message, &signature)
+}
+
+#[test]
+fn vouchers_and_deposits_are_signed_for_what_was_drawn() {
+    let mut random = Random(0x0bac_0bac_0bac_0bac);
+    for round in 0..2 * ROUNDS as u64 {
+        let method = if round % 2 == 0 { "eip3009" } else { "permit2" };
+        let (offer, nonce) = (random.offer("batch-settlement", method), random.bytes::<32>());
+        let (challenge, wallet) = (challenge(&offer, json!({})), wallet());
+        let parsed = &challenge.offers[0];
+        let payable = payable(parsed, &wallet).unwrap();
+        let candidates = channels(parsed, &payable, &wallet).unwrap().candidates;
+        let salt = random.below(candidates.len() as u64);
+        let amount = |text: &str| Amount::parse(text).unwrap();
+        let price: u128 = offer["amount"].as_str().unwrap().parse().unwrap();
+        let charged: u128 = random.amount(100).parse().unwrap();
+        let deposit = if random.below(3) == 0 { "0".to_string() } else { random.amount(100) };
+        let claimable = (charged + price).to_string();
+        let draw = Draw {
+            channel: candidates[salt as usize],
+            salt,
+            charged: amount(&charged.to_string()),
+            claimable: amount(&claimable),
+            deposit: amount(&deposit),
+            signed_before: None,
+        };
+        let ingredients = Ingredients { draw: Some(&draw), ..Ingredients::plain(NOW_S, nonce) };
+        let sent = authorize(parsed, &payable, &wallet, &ingredients).unwrap().payload;
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        let config = json!({"payer": PAYER, "payerAuthorizer": PAYER, "receiver": offer["payTo"],
+            "receiverAuthorizer": offer["extra"]["receiverAuthorizer"], "token": offer["asset"],
+            "withdrawDelay": offer["extra"]["withdrawDelay"], "salt": B256::from(U256::from(salt)).to_string()});
+        assert_eq!(sent["channelConfig"], config);
+        let channel = channel_id(&offer, &config);
+        let message = json!({"channelId": channel, "maxClaimableAmount": claimable});
+        let mut voucher = sent["voucher"].clone();
+        let signature = voucher.as_object_mut().unwrap().remove("signature").unwrap();
+        assert_eq!(voucher, message);
+        let types: &[(_, &[_])] = &[("Voucher", &[("bytes32", "channelId"), ("uint128", "maxClaimableAmount")])];
+        assert_eq!(signer(channel_domain(&offer), "Voucher", types, &message, &signature), PAYER, "{offer}");
+        assert_eq!(sent["type"], if deposit == "0" { "voucher" } else { "deposit" });
+        match deposit.as_str() {
+            "0" => assert!(sent.get("deposit").is_none()),
+            some => assert_eq!(depositor(&offer, &sent, some, &channel, nonce), PAYER, "{offer}"),
+        }
+    }
+}
+
+/// What is signed where a node says that the token lets Permit2 move nothing, and which nonce is next.
+fn sponsored(offer: &Value, next: U256, nonce: [u8; 32]) -> Authorization {
+    let extension = json!({"eip2612GasSponsoring": {"info": {"version": "1"}, "schema": {}}});
+    let (challenge, wallet) = (challenge(offer, extension), wallet());
+    let parsed = &challenge.offers[0];
+    let payable = payable(parsed, &wallet).unwrap();
+    let extensions = challenge.extensions.as_deref();
+    let mut facts = Facts::default();
+    for need in needs(parsed, &payable, extensions, false) {
+        let Need::EvmCall { data, .. } = &need else { panic!("{need:?}") };
+        // allowance(address,address), or nonces(address).
+        let word = if data[..4] == [0xdd, 0x62, 0xed, 0x3e] { U256::ZERO } else { next };
+        facts.add(&need, format!("0x{word:064x}"));
+    }
+    let ingredients = Ingredients { facts: &facts, extensions, ..Ingredients::plain(NOW_S, nonce) };
+    authorize(parsed, &payable, &wallet, &ingredients).unwrap()
+}
+
+#[test]
+fn approvals_by_permit_are_signed_for_the_amount_and_no_more() {
+    let mut random = Random(0x2612_2612_2612_2612);
+    for round in 0..ROUNDS {
+        let offer = random.offer(if round % 2 == 0 { "upto" } else { "exact" }, "permit2");
+        let next = U256::from_be_bytes(random.bytes::<32>());
+        let sent = sponsored(&offer, next, random.bytes());
+        let added: Value = serde_json::from_str(sent.extensions.as_ref().unwrap()).unwrap();
+        let mut info = added["eip2612GasSponsoring"]["info"].clone();
+        let signature = info.as_object_mut().unwrap().remove("signature").unwrap();
+        let stated = json!({"from": PAYER, "asset": offer["asset"], "spender": PERMIT2, "amount": offer["amount"],
+            "nonce": next.to_string(), "deadline": deadline(&offer), "version": "1"});
+        assert_eq!(info, stated);
+        let message = json!({"owner": PAYER, "spender": PERMIT2, "value": offer["amount"], "nonce": next.to_string(),
+            "deadline": deadline(&offer)});
+        let permit: &[_] = &[
+            ("address", "owner"),
+            ("address", "spender"),
+            ("uint256", "value"),
+            ("uint256", "nonce"),
+            ("uint256", "deadline"),
+        ];
+        assert_eq!(
+            signer(token_domain(&offer), "Permit", &[("Permit", permit)], &message, &signature),
+            PAYER,
+            "{offer}"
+        );
     }
 }

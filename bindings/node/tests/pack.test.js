@@ -29,6 +29,7 @@ function repository() {
     fs.cpSync(path.join(root, one), path.join(own, one), { recursive: true });
   }
   fs.cpSync(folder, path.join(copy, 'include'), { recursive: true });
+  for (const one of ['LICENSE-APACHE', 'LICENSE-MIT']) fs.cpSync(path.join(root, '../..', one), path.join(copy, one));
   return own;
 }
 

@@ -7,19 +7,18 @@ const moneyName = (value) => MONEY[value] ?? 'unknown';
 const AGAIN = 1;
 const CANCELLED = 204;
 
-/* Its members in this order, the last as JSON; the payment may be gone when they are looked at. */
-class PaymentRecord {
-  constructor([money, amount, asset, network, payee, transaction, refusal, json]) {
-    this.money = moneyName(money);
-    Object.assign(this, { amount, asset, network, payee, transaction, refusal });
-    // Most who pay never look at the details, and reading them costs more than all else here.
-    let details;
-    Object.defineProperty(this, 'details', { get: () => (details ??= JSON.parse(json || '{}')), enumerable: true });
-  }
+/* In the order of raw.js, the last as JSON; the payment may be gone when it is looked at. */
+function recordOf([money, amount, asset, network, payee, transaction, refusal, json]) {
+  let details;
+  return {
+    money: moneyName(money), amount, asset, network, payee, transaction, refusal,
+    // Most who pay never look, and reading them costs more than all else here.
+    get details() { return (details ??= JSON.parse(json || '{}')); },
+  };
 }
 
 /** What was asked, signed and answered; never a signature. */
-const paymentRecord = (payment) => (payment ? new PaymentRecord(raw.record_of(payment)) : null);
+const paymentRecord = (payment) => (payment ? recordOf(raw.record_of(payment)) : null);
 
 /* Places for an error: a call may ask a function of JavaScript's, which makes another call, so there may be several in use. */
 const places = [];

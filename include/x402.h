@@ -106,7 +106,8 @@
  *                            their meaning
  *    evm_rpc                 URL, or eip155:id=URL pairs separated by spaces, empty: none; default empty
  *                            nodes to ask for the few facts that some EVM offers need before they can be
- *                            signed; none for EIP-3009
+ *                            signed, none for EIP-3009; and whether the void signature of a named
+ *                            purchase was used, before another is made
  *    solana_rpc              URL, or solana:id=URL pairs separated by spaces, empty: none; default empty
  *                            nodes to ask for a blockhash or a mint where the offer and the built-in
  *                            table do not tell

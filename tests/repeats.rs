@@ -186,3 +186,86 @@ fn a_call_waits_for_its_ledger_no_longer_than_it_may() {
     assert_eq!(get(&client, &url).money(), Money::Paid);
     assert_eq!(record(&server)["payments_presented"], 1);
 }
+
+/// The state of an authorization as a node would tell it, in one word; for Permit2, the bit of the nonce that was used.
+fn usage_word(server: &Server, is_permit2: bool, is_used: bool) -> String {
+    let nonce = server.snapshot().payments_seen[0].payment.as_ref().unwrap().nonce.clone();
+    let bit = if is_permit2 { u8::from_str_radix(&nonce[nonce.len() - 2..], 16).unwrap() } else { 0 };
+    let mut word = [0; 32];
+    // Every other bit, which is some other payment's.
+    if is_permit2 {
+        word.fill(0xff);
+    }
+    let mask = 1 << (bit % 8);
+    word[31 - usize::from(bit / 8)] &= !mask;
+    if is_used {
+        word[31 - usize::from(bit / 8)] |= mask;
+    }
+    word.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A node for one question, that answers once the word is known: whether the first payment was used.
+fn node(words: std::sync::mpsc::Receiver<String>) -> (String, thread::JoinHandle<String>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&seen).contains("\"latest\"") {
+            let count = socket.read(&mut piece).unwrap();
+            assert!(count > 0, "the question ends too early");
+            seen.extend_from_slice(&piece[..count]);
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 1, "result": format!("0x{}", words.recv().unwrap())}).to_string();
+        let length = body.len();
+        write!(socket, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+            .unwrap();
+        String::from_utf8(seen).unwrap()
+    });
+    (url, asked)
+}
+
+/// A named purchase whose answer was lost, and whose signature is void by now: a node tells whether it settled before.
+#[test]
+fn a_named_purchase_that_settled_without_a_word_is_not_paid_again_where_a_node_knows() {
+    for (method, is_used) in [("eip3009", true), ("eip3009", false), ("permit2", true), ("permit2", false)] {
+        let offer =
+            json!({"maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2", "assetTransferMethod": method}});
+        // Twice, because the library asks once more on another connection.
+        let paid = json!([{"settle": "yes", "fault": "close"}, {"fault": "close"}, {}]);
+        let terms = json!({"terms": {"offers": [offer]}, "replayed": "accepted", "paid": paid});
+        let server = Server::start(&json!({"routes": {"/paid": terms}})).unwrap();
+        let url = paid_url(&server);
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let clock = Arc::new(ManualClock::at(now_s));
+        let (word, words) = std::sync::mpsc::channel();
+        let (node_url, asked) = node(words);
+        let (mut wallet, mut config) = (Wallet::new(), Config::new().unwrap());
+        wallet.add_evm_key(KEY).unwrap();
+        config.wallet(&wallet);
+        config.set("evm_rpc", &node_url).unwrap();
+        config.set("purchase_key", "a report").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ledger");
+        // Both stores of a ledger.
+        config.ledger(&Ledger::open((method == "permit2").then_some(file.as_path())).unwrap());
+        let world = World { clock: Box::new(Shared(clock.clone())), entropy: World::system().entropy };
+        let client = Client::in_world(&config, world).unwrap();
+        let lost = client.send(&mut Request::new("GET", &url).unwrap()).err().unwrap();
+        assert_eq!(lost.error.money, Money::Unknown);
+        clock.advance(60 + EXPIRY_MARGIN_S + 1);
+        word.send(usage_word(&server, method == "permit2", is_used)).unwrap();
+        let response = get(&client, &url);
+        let refusal = response.payment().unwrap().refusal().to_string();
+        let selector = if method == "permit2" { "0x4fe02b44" } else { "0xe94a0102" };
+        assert!(asked.join().unwrap().contains(selector), "{method}");
+        let distinct = record(&server)["payments_distinct"].as_u64().unwrap();
+        if is_used {
+            assert!(refusal.contains("was paid already"), "{refusal}");
+            assert_eq!((response.status(), response.money(), distinct), (402, Money::Refused, 1), "{method}");
+        } else {
+            assert_eq!((response.status(), response.money(), distinct), (200, Money::Paid, 2), "{method}: {refusal}");
+        }
+    }
+}

@@ -67,7 +67,7 @@ pub const SETTINGS: &[Setting] = &[
     row("pool_per_host", "number", "8", false, "idle connections kept for one host"),
     row("payer", "up to one address for each family of chains, separated by spaces, empty: the first keys of the wallet", "", false, "which of the wallet's keys pay"),
     row("v1_networks", "name=CAIP-2 pairs separated by spaces, empty: none", "", true, "what network names of x402 version 1 stand for where published clients disagree (story, educhain, skale-base-sepolia) or know none; others keep their meaning"),
-    row("evm_rpc", "URL, or eip155:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for the few facts that some EVM offers need before they can be signed; none for EIP-3009"),
+    row("evm_rpc", "URL, or eip155:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for the few facts that some EVM offers need before they can be signed, none for EIP-3009; and whether the void signature of a named purchase was used, before another is made"),
     row("solana_rpc", "URL, or solana:id=URL pairs separated by spaces, empty: none", "", false, "nodes to ask for a blockhash or a mint where the offer and the built-in table do not tell"),
     row("rpc_timeout_ms", "milliseconds, 0: none", "10000", false, "how long a node may take for everything that one payment needs"),
     row("queue_threads", "number from 1", "256", false, "operations that a queue has under way at once, each on a thread of its own; threads start when needed"),

@@ -159,6 +159,20 @@ impl File {
         Ok(standing.inspect(|standing| self.taken_over(standing)))
     }
 
+    pub fn lapsed(&self, purchase: &Purchase, now_s: u64) -> Result<Vec<(u64, Recipe)>, Error> {
+        let state = self.lock()?;
+        let db = &state.connection;
+        let mut lapsed = Vec::new();
+        for (entry, in_flight) in self.history(db, purchase)? {
+            if entry.past(in_flight).has_lapsed(now_s)
+                && let Some(recipe) = recipe_of(db, entry.id).map_err(self.fault("read"))?
+            {
+                lapsed.push((entry.id, recipe));
+            }
+        }
+        Ok(lapsed)
+    }
+
     pub fn reserve(&self, mut order: Order<'_>) -> Result<Booked, Denied> {
         let mut state = self.lock()?;
         let Open { connection, .. } = &mut *state;

@@ -192,6 +192,14 @@ impl Memory {
         self.lock().judge(purchase, rule, now_s)
     }
 
+    pub fn lapsed(&self, purchase: &Purchase, now_s: u64) -> Vec<(u64, Recipe)> {
+        let books = self.lock();
+        let ids = books.purchases.get(&purchase.id).into_iter().flatten();
+        let entries = ids.filter_map(|id| books.entries.get(id)).filter(|(entry, _)| entry.state.counts());
+        let lapsed = entries.filter(|(entry, _)| entry.past(entry.state == State::Open).has_lapsed(now_s));
+        lapsed.map(|(entry, recipe)| (entry.id, recipe.clone())).collect()
+    }
+
     pub fn reserve(&self, mut order: Order<'_>) -> Result<Booked, Denied> {
         let mut books = self.lock();
         if let Some(purchase) = &order.intent.purchase

@@ -183,6 +183,16 @@ impl Ledger {
         Ok(standing.map(|standing| self.again(standing, is_forgettable(Some(purchase)))))
     }
 
+    /// Signatures of a purchase that the caller named, each with its entry: void by time alone, so that another may be made,
+    /// and perhaps settled before that, which a node can tell.
+    pub fn lapsed(&self, purchase: &Purchase, now_s: u64) -> Result<Vec<(u64, Recipe)>, Error> {
+        match &self.0 {
+            _ if !purchase.named => Ok(Vec::new()),
+            Store::Memory(memory) => Ok(memory.lapsed(purchase, now_s)),
+            Store::File(file) => file.lapsed(purchase, now_s),
+        }
+    }
+
     /// Counts the intent under every budget, or under none and says which refused. When it returns, the entry is on
     /// disk (with a file) and the signature may be made.
     pub fn reserve(self: &Arc<Self>, order: Order<'_>) -> Result<Grant, Denied> {

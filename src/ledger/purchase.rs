@@ -83,6 +83,11 @@ impl Past {
         !self.in_flight && (self.is_void(now_s) || self.refusal == TurnedDown::Proven)
     }
 
+    /// It is void by time alone, and what became of it before nobody said.
+    pub fn has_lapsed(&self, now_s: u64) -> bool {
+        self.state != State::Paid && self.refusal != TurnedDown::Proven && !self.in_flight && self.is_void(now_s)
+    }
+
     /// A server turned it down, and whoever has it in hand did not get another answer yet.
     fn is_turned_down(&self) -> bool {
         self.state != State::Paid && !self.in_flight && self.refusal != TurnedDown::No

@@ -4,9 +4,9 @@
 //! caller's order; then the caller's own word. Every offer that is passed over leaves its reason.
 
 use super::channel::{Prospect, prospect};
-use super::{Identity, Means, Payment, Quoted};
+use super::{Identity, Lapsed, Means, Payment, Quoted};
 use crate::error::{Error, Money, Retry, Status, printable};
-use crate::ledger::{Denied, Intent, Stood};
+use crate::ledger::{Denied, Intent, Recipe, Stood};
 use crate::money::{Draw, Usd, known_asset};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
@@ -96,6 +96,15 @@ impl Declined {
         Declined { money, stood: Some(stood), ..Declined::because(reason) }
     }
 
+    /// A signature of this purchase was settled, although its answer never came.
+    pub(super) fn settled(entry: u64) -> Self {
+        let reason = format!(
+            "this purchase was paid already (entry {entry}): evm_rpc says that its authorization was used, although no \
+             answer came; ask the seller for what was paid for, or buy again under another purchase_key"
+        );
+        Declined::stands(Stood { reason, entry, at_risk: None, is_paid: true })
+    }
+
     /// The ledger failed: nothing may be signed without it.
     pub(super) fn failed(error: Error) -> Self {
         Declined { failed: Some(error.message.clone()), ..Declined::because(error.message) }
@@ -165,12 +174,35 @@ pub(super) fn quote_others(
                 let unlimited_approval = means.policy.allows_unlimited_approval();
                 let facts = Facts::default();
                 let outlook = candidate.prospect.map(|prospect| prospect.outlook);
-                return Ok(Quoted { challenge, chosen, payable, intent, unlimited_approval, outlook, facts, refusals });
+                return Ok(Quoted {
+                    challenge,
+                    chosen,
+                    payable,
+                    intent,
+                    unlimited_approval,
+                    outlook,
+                    facts,
+                    refusals,
+                    lapsed: lapsed(identity, means, now_s)?,
+                });
             }
             Err(reason) => refusals.push(Refusal::of_offer(offer, reason)),
         }
     }
     Err(none_left(&challenge, nearest.unwrap_or(0), refusals))
+}
+
+/// What was signed for the same purchase before, is void by time, and may have settled all the same.
+fn lapsed(identity: Identity<'_>, means: &Means<'_>, now_s: u64) -> Result<Vec<Lapsed>, Declined> {
+    let Some(purchase) = identity.purchase else { return Ok(Vec::new()) };
+    let found = means.ledger.lapsed(purchase, now_s).map_err(Declined::failed)?;
+    let lapsed = |(entry, recipe): (u64, Recipe)| {
+        let signed = Challenge::recorded(&recipe.terms).ok()?;
+        let offer = signed.offers.first()?;
+        let usage = scheme::usage(offer, &recipe.payer, &recipe.nonce)?;
+        Some(Lapsed { entry, network: offer.network.clone(), usage })
+    };
+    Ok(found.into_iter().filter_map(lapsed).collect())
 }
 
 /// Declines where wallet and rules refuse every offer; no budget is asked, nor the caller.

@@ -24,7 +24,7 @@ use crate::ledger::{Denied, Grant, Intent, Ledger, Order, Outlook, Purchase, Rec
 use crate::money::{Amount, ChannelId, Network};
 use crate::policy::{Asker, Policy};
 use crate::protocol::{Challenge, Credential, Offer};
-use crate::scheme::{self, Facts, Ingredients, Need, Payable};
+use crate::scheme::{self, Facts, Ingredients, Need, Payable, Usage};
 use crate::wallet::Wallet;
 use crate::world::{Deadline, World};
 use std::sync::Arc;
@@ -66,11 +66,25 @@ pub struct Quoted {
     outlook: Option<Outlook>,
     facts: Facts,
     refusals: Vec<Refusal>,
+    lapsed: Vec<Lapsed>,
+}
+
+/// A signature of the same named purchase that is void by time, and what a node knows of it.
+#[derive(Clone, Debug)]
+struct Lapsed {
+    entry: u64,
+    network: Network,
+    usage: Usage,
 }
 
 impl Quoted {
     pub fn offer(&self) -> &Offer {
         &self.challenge.offers[self.chosen]
+    }
+
+    /// What can be asked of the node that would be asked for the offer.
+    fn lapsed(&self) -> impl Iterator<Item = &Lapsed> {
+        self.lapsed.iter().filter(|lapsed| lapsed.network == self.offer().network)
     }
 
     /// A channel that would be used and of which nothing certain is known.
@@ -81,6 +95,9 @@ impl Quoted {
     /// Counts the amount under every budget and records what will be signed, or declines. When the same purchase
     /// was signed by somebody else in the meantime, it is that signature which stands.
     pub fn reserve(mut self, identity: Identity<'_>, means: &Means<'_>) -> Result<Claim, Declined> {
+        if let Some(Lapsed { entry, .. }) = self.lapsed().find(|lapsed| lapsed.usage.was_used(&self.facts)) {
+            return Err(Declined::settled(*entry));
+        }
         let recipe = match self.recipe(identity, means) {
             Ok(recipe) => recipe,
             Err(error) => return Err(self.declined(format!("signing failed: {error}"))),
@@ -151,6 +168,7 @@ impl Next {
                     false => Vec::new(),
                 };
                 needs.extend(quoted.uncertain().map(scheme::channel_need));
+                needs.extend(quoted.lapsed().map(|lapsed| lapsed.usage.need()));
                 needs
             }
             Next::Standing(_) => Vec::new(),

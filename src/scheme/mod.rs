@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use std::fmt;
 use zeroize::Zeroizing;
 
+pub use evm::Usage;
 pub use facts::{Facts, Need};
 pub use sign_in::sign_in;
 
@@ -120,6 +121,14 @@ pub fn needs(offer: &Offer, payable: &Payable, extensions: Option<&RawValue>, un
         "eip155" => evm::needs(offer, payable, extensions, unlimited_approval),
         "solana" => solana::needs(offer),
         _ => Vec::new(),
+    }
+}
+
+/// How to learn whether what was signed for `offer` was used; `None` where no node can tell.
+pub fn usage(offer: &Offer, payer: &str, nonce: &[u8; 32]) -> Option<Usage> {
+    match offer.network.namespace() {
+        "eip155" => Usage::of(offer, payer, nonce),
+        _ => None,
     }
 }
 

@@ -17,6 +17,7 @@ mod sponsoring;
 mod tests;
 mod token;
 mod transaction;
+mod usage;
 
 use super::{Authorization, ChannelTerms, Facts, Ingredients, Need, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
@@ -26,6 +27,7 @@ use crate::wallet::Wallet;
 use asked::{Asked, optional_text};
 use serde_json::value::RawValue;
 pub use token::Approval;
+pub use usage::Usage;
 
 /// One way to pay on an EVM chain.
 struct Way {

@@ -1,4 +1,5 @@
-//! What is called on an ERC-20 token: the transaction that lets Permit2 move it, and the questions about it.
+//! What is called on an ERC-20 token and on Permit2: the transaction that lets Permit2 move a token, and the questions
+//! about both.
 //!
 //! Owns the encoding of these calls (Solidity ABI). Must not know offers, nor who sends a call.
 
@@ -41,6 +42,17 @@ pub(super) fn nonces_call(owner: EvmAddress) -> Vec<u8> {
     call(hex!("7ecebe00"), &[owner.to_alloy().into_word().0])
 }
 
+/// `authorizationState(address,bytes32)` (EIP-3009): 1 once the authorization was used or cancelled.
+pub(super) fn authorization_state_call(payer: EvmAddress, nonce: &[u8; 32]) -> Vec<u8> {
+    call(hex!("e94a0102"), &[payer.to_alloy().into_word().0, *nonce])
+}
+
+/// `nonceBitmap(address,uint256)` of Permit2: the 256 nonces that a nonce is one of, its last byte saying which bit.
+pub(super) fn nonce_bitmap_call(payer: EvmAddress, nonce: &[u8; 32]) -> Vec<u8> {
+    let word: U256 = U256::from_be_bytes(*nonce) >> 8;
+    call(hex!("4fe02b44"), &[payer.to_alloy().into_word().0, word.to_be_bytes()])
+}
+
 fn call(selector: [u8; 4], words: &[[u8; 32]]) -> Vec<u8> {
     [&selector[..], words.concat().as_slice()].concat()
 }
@@ -57,6 +69,8 @@ mod tests {
             ("approve(address,uint256)", approve(U256::MAX), 2),
             ("allowance(address,address)", allowance_call(owner), 2),
             ("nonces(address)", nonces_call(owner), 1),
+            ("authorizationState(address,bytes32)", authorization_state_call(owner, &[9; 32]), 2),
+            ("nonceBitmap(address,uint256)", nonce_bitmap_call(owner, &[9; 32]), 2),
         ] {
             assert_eq!(call[..4], keccak256(signature)[..4], "{signature}");
             assert_eq!(call.len(), 4 + 32 * words, "{signature}");

@@ -23,6 +23,7 @@ use rows::{add_total, entry_by_id, recipe_of, spent};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 use turn::{Turn, Turns};
 
 /// After so many outcomes the write-ahead log is copied into the database.
@@ -57,6 +58,16 @@ impl File {
     }
 
     fn lock(&self) -> Result<Turn<'_, Open>, Error> {
+        self.turn(Some(open::BUSY_WAIT))
+    }
+
+    /// Runs what must be noted down however little time the call has left: what became of a payment. Not noted, it would
+    /// pass for one that is under way, and its repeat for another purchase.
+    fn unhurried<T>(&self, write: impl FnOnce(Turn<'_, Open>) -> Result<T, Error>) -> Result<T, Error> {
+        turn::unhurried(|| self.turn(None).and_then(write))
+    }
+
+    fn turn(&self, most: Option<Duration>) -> Result<Turn<'_, Open>, Error> {
         if std::process::id() != self.pid {
             let message = format!(
                 "the ledger {} was opened before a fork, and SQLite must not be used on both sides of one; open it again \
@@ -65,7 +76,7 @@ impl File {
             );
             return Err(Error::new(Status::Ledger, message));
         }
-        self.state.take(open::BUSY_WAIT).ok_or_else(|| open::held(&self.path))
+        self.state.take(most).ok_or_else(|| open::held(&self.path))
     }
 
     fn fault(&self, what: &str) -> impl Fn(rusqlite::Error) -> Error + use<'_> {
@@ -253,13 +264,14 @@ impl File {
 
     /// Records what became of an entry, and says how far a refusal in it is proof.
     pub fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<TurnedDown, Error> {
-        let mut state = self.lock()?;
-        let written = self.lazily(&mut state, |db| write_outcome(db, id, &self.owner, holder, outcome));
-        // What is paid stays in hand until it was handed over.
-        if holder && (written.is_err() || !matches!(outcome, Outcome::Paid { .. })) {
-            owner::let_go(self.id, id);
-        }
-        written
+        self.unhurried(|mut state| {
+            let written = self.lazily(&mut state, |db| write_outcome(db, id, &self.owner, holder, outcome));
+            // What is paid stays in hand until it was handed over.
+            if holder && (written.is_err() || !matches!(outcome, Outcome::Paid { .. })) {
+                owner::let_go(self.id, id);
+            }
+            written
+        })
     }
 
     /// Writes without waiting for the disk.
@@ -282,23 +294,25 @@ impl File {
 
     /// The answer to a paid purchase broke off.
     pub fn broke_off(&self, id: u64, recipe: &Recipe, holder: bool) -> Result<bool, Error> {
-        let mut state = self.lock()?;
-        if holder {
-            owner::let_go(self.id, id);
-        }
-        self.lazily(&mut state, |db| rows::restore(db, id, recipe))
+        self.unhurried(|mut state| {
+            if holder {
+                owner::let_go(self.id, id);
+            }
+            self.lazily(&mut state, |db| rows::restore(db, id, recipe))
+        })
     }
 
     /// The answer is the caller's, whole or as much as he wanted of it.
     pub fn handed_over(&self, id: u64, holder: bool, forgettable: bool) -> Result<(), Error> {
-        let mut state = self.lock()?;
-        if holder {
-            owner::let_go(self.id, id);
-        }
-        if !forgettable {
-            return Ok(());
-        }
-        self.lazily(&mut state, |db| rows::wipe_handed_over(db, id))
+        self.unhurried(|mut state| {
+            if holder {
+                owner::let_go(self.id, id);
+            }
+            if !forgettable {
+                return Ok(());
+            }
+            self.lazily(&mut state, |db| rows::wipe_handed_over(db, id))
+        })
     }
 
     pub fn abandon(&self, id: u64) -> Result<(), Error> {
@@ -442,6 +456,11 @@ mod hooks {
             let now: u32 = state.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
             let most = more.map_or(u32::MAX / 4, |more| now + more);
             state.connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(())).unwrap();
+        }
+
+        /// Another thread's turn, as long as the test keeps it.
+        pub(in crate::ledger) fn lock_for_a_test(&self) -> impl Sized + '_ {
+            self.lock().unwrap()
         }
 
         pub(in crate::ledger) fn wait_briefly_for_a_test(&self) {

@@ -386,7 +386,7 @@ pub struct Delivery {
 
 impl Delivery {
     pub fn writes_file(&self) -> bool {
-        matches!(self.ledger.0, Store::File(_))
+        self.ledger.is_file()
     }
 
     /// The answer broke off. Until the signature is void a repeat of the purchase presents it again and makes no other,

@@ -21,6 +21,15 @@ thread_local! {
 
 /// Runs `body`. Whatever waits for a file in it, on this thread, waits no longer once `is_over`.
 pub(in crate::ledger) fn patient<R>(is_over: IsOver, body: impl FnOnce() -> R) -> R {
+    with(Some(is_over), body)
+}
+
+/// Runs `body`, whose waits end as they would without a call that has little time.
+pub(super) fn unhurried<R>(body: impl FnOnce() -> R) -> R {
+    with(None, body)
+}
+
+fn with<R>(is_over: Option<IsOver>, body: impl FnOnce() -> R) -> R {
     struct Before(Option<IsOver>);
     impl Drop for Before {
         fn drop(&mut self) {
@@ -28,7 +37,8 @@ pub(in crate::ledger) fn patient<R>(is_over: IsOver, body: impl FnOnce() -> R) -
             let _ = IS_OVER.try_with(|place| place.replace(before));
         }
     }
-    let _before = Before(IS_OVER.with(|place| place.replace(Some(is_over))));
+    // Gone only at the end of the thread, where nobody has set anything.
+    let _before = Before(IS_OVER.try_with(|place| place.replace(is_over)).ok().flatten());
     body()
 }
 
@@ -61,13 +71,13 @@ impl<T> Turns<T> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` if it is still another's after `most`, or once this thread is to wait no longer.
-    pub fn take(&self, most: Duration) -> Option<Turn<'_, T>> {
+    /// `None` if it is still another's after `most` (`None`: never), or once this thread is to wait no longer.
+    pub fn take(&self, most: Option<Duration>) -> Option<Turn<'_, T>> {
         let mut line = self.line();
         if line.is_taken {
-            let until = Instant::now() + most;
+            let until = most.map(|most| Instant::now() + most);
             line.waiting += 1;
-            while line.is_taken && Instant::now() < until && !is_over() {
+            while line.is_taken && until.is_none_or(|until| Instant::now() < until) && !is_over() {
                 line = self.free.wait_timeout(line, LOOK).unwrap_or_else(PoisonError::into_inner).0;
             }
             line.waiting -= 1;
@@ -77,41 +87,44 @@ impl<T> Turns<T> {
         }
         line.is_taken = true;
         drop(line);
+        let leave = Leave { line: &self.line, free: &self.free };
         // What a panic cut off was rolled back when it was dropped.
         let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(Turn { turns: self, inside: Some(inside) })
+        Some(Turn { inside, _leave: leave })
     }
 }
 
 /// One thread's turn, until it is dropped.
 pub(super) struct Turn<'a, T> {
-    turns: &'a Turns<T>,
-    /// There until the drop.
-    inside: Option<MutexGuard<'a, T>>,
+    // In this order: the next may come once nobody is inside.
+    inside: MutexGuard<'a, T>,
+    _leave: Leave<'a>,
+}
+
+struct Leave<'a> {
+    line: &'a Mutex<Line>,
+    free: &'a Condvar,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.is_taken = false;
+        if line.waiting > 0 {
+            self.free.notify_one();
+        }
+    }
 }
 
 impl<T> Deref for Turn<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // Invariant: only `drop` takes it.
-        self.inside.as_ref().expect("a turn has what it is for")
+        &self.inside
     }
 }
 
 impl<T> DerefMut for Turn<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // Invariant: as in `deref`.
-        self.inside.as_mut().expect("a turn has what it is for")
-    }
-}
-
-impl<T> Drop for Turn<'_, T> {
-    fn drop(&mut self) {
-        self.inside = None;
-        let mut line = self.turns.line();
-        line.is_taken = false;
-        if line.waiting > 0 {
-            self.turns.free.notify_one();
-        }
+        &mut self.inside
     }
 }

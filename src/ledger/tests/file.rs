@@ -422,6 +422,38 @@ fn whoever_has_no_time_left_waits_no_longer_and_reserves_nothing() {
     assert!(bench.reserve(intent("100", "a", NOW_S)).is_ok(), "without a bound of its own it waits as before");
 }
 
+/// What became of a payment is written by a call that was cancelled too: in hand for ever, it would pass for one that is
+/// under way, and its repeat for another purchase.
+#[test]
+fn an_outcome_waits_for_its_turn_though_the_call_has_no_time_left() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const LOOKS: usize = 1000;
+    let folder = Folder::new();
+    let bench = folder.bench(&dime());
+    let Store::File(file) = &bench.ledger.0 else { panic!() };
+    let grant = bench.order(intent("1000", "a", NOW_S), Some(&purchase()), RetryRule::Proven).unwrap();
+    let Grant::New(mut reservation, _) = grant else { panic!() };
+    reservation.commit();
+    let begun = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let turn = file.lock_for_a_test();
+        let writer = scope.spawn(|| {
+            begun.store(true, Ordering::SeqCst);
+            crate::ledger::patient(std::rc::Rc::new(|| true), || reservation.unknown(TurnedDown::No))
+        });
+        while !begun.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        for _ in 0..LOOKS {
+            assert!(!writer.is_finished(), "it did not wait");
+            std::thread::yield_now();
+        }
+        drop(turn);
+        writer.join().unwrap().unwrap();
+    });
+    assert!(bench.ledger.standing(&purchase(), RetryRule::Proven, NOW_S).unwrap().is_some(), "the same is presented");
+}
+
 #[test]
 fn an_outcome_that_cannot_be_written_leaves_an_entry_that_counts_and_is_presented_again() {
     let folder = Folder::new();

@@ -1272,7 +1272,8 @@ X402_API x402_status x402_response_each(x402_response *response,
 /**
  * 1 if the rest of the body can be read without waiting: it has arrived, and its end has no ledger file to wait for. Then
  * x402_response_read may be called where nothing may block, a program's loop for instance, until it says the end. 0 if not,
- * if that is not known (a body without a Content-Length), and for a response that is in use or not alive.
+ * if that is not known (a body without a Content-Length), for a body that is decoded, because what came may unfold into any
+ * length, and for a response that is in use or not alive.
  */
 X402_API int32_t x402_response_is_whole(const x402_response *response);
 

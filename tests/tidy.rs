@@ -63,6 +63,33 @@ fn check(problems: Vec<String>) {
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
+/// What a build or an editor leaves is another matter: folders of builds, and names with a dot in front.
+#[test]
+fn nothing_strays_into_the_top_level() {
+    const KNOWN: [&str; 14] = [
+        "CHANGELOG.md",
+        "CMakeLists.txt",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "Makefile",
+        "README.md",
+        "bindings",
+        "build.rs",
+        "include",
+        "rustfmt.toml",
+        "src",
+        "tests",
+    ];
+    const LEFT_BY_BUILDS: [&str; 2] = ["build", "target"];
+    let names = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let strays = names.filter(|name| {
+        !name.starts_with('.') && !KNOWN.contains(&name.as_str()) && !LEFT_BY_BUILDS.contains(&name.as_str())
+    });
+    check(strays.map(|name| format!("{name} does not belong beside Cargo.toml")).collect());
+}
+
 /// The top-level module that a file of `src` belongs to.
 fn module_of(name: &str) -> Option<&str> {
     name.strip_prefix("src/").map(|rest| rest.split(['/', '.']).next().unwrap_or(""))

@@ -493,12 +493,14 @@ impl<'a> Call<'a> {
         let Incoming { status, mut headers, body, arrival, .. } = incoming;
         let asked = self.settings.decompress && first_header(&self.request.headers, "accept-encoding").is_none();
         let coding = first_header(&headers, "content-encoding").map(<[u8]>::to_vec);
-        let mut body: Box<dyn Read + Send> = Box::new(body);
+        let (mut body, mut arrival): (Box<dyn Read + Send>, _) = (Box::new(body), Some(arrival));
         if let (true, Some(coding)) = (asked, coding)
             && decode::decodes(&coding)
         {
             body = decode::decoder(&coding, body).unwrap_or_else(|| Box::new(std::io::empty()));
             headers.retain(|(name, _)| name != "content-encoding" && name != "content-length");
+            // What came may unfold into any length: not to be read where nothing may take long.
+            arrival = None;
         }
         let received = Received {
             progress: self.request.progress.clone(),
@@ -506,7 +508,7 @@ impl<'a> Call<'a> {
             send_total: self.sent,
             received: 0,
             receive_total: content_length(&headers),
-            arrival: Some(arrival),
+            arrival,
             cancel: self.request.cancel.clone(),
         };
         Answer { status, headers, body, received }

@@ -97,22 +97,9 @@ impl Read for Fails {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Cancel;
-
-    fn received() -> Received {
-        Received {
-            progress: None,
-            sent: 0,
-            send_total: 0,
-            received: 0,
-            receive_total: u64::MAX,
-            arrival: None,
-            cancel: Cancel::new(),
-        }
-    }
 
     fn held(body: Box<dyn Read + Send>) -> Response {
-        let answer = Answer { status: 402, headers: Vec::new(), body, received: received() };
+        let answer = Answer { status: 402, headers: Vec::new(), body, received: Received::of_a_test() };
         let held = Held::read(answer, "https://a.example/".into()).unwrap();
         let declined = crate::payer::Declined::because("a test");
         held.into_response(declined.payment())

@@ -47,6 +47,13 @@ pub(super) struct Received {
 }
 
 impl Received {
+    /// Nothing sent, nothing received, nothing known.
+    #[cfg(test)]
+    pub fn of_a_test() -> Self {
+        let (receive_total, cancel) = (u64::MAX, Cancel::new());
+        Received { progress: None, sent: 0, send_total: 0, received: 0, receive_total, arrival: None, cancel }
+    }
+
     fn report(&self) -> Result<(), Error> {
         match &self.progress {
             None => Ok(()),
@@ -83,15 +90,8 @@ impl Response {
     /// An answer for tests of others.
     #[cfg(test)]
     pub(crate) fn of_a_test(body: Box<dyn Read + Send>, progress: Option<Progress>, payment: Option<Payment>) -> Self {
-        let received = Received {
-            progress: progress.map(|progress| Arc::new(Mutex::new(progress))),
-            sent: 0,
-            send_total: 0,
-            received: 0,
-            receive_total: u64::MAX,
-            arrival: None,
-            cancel: Cancel::new(),
-        };
+        let progress = progress.map(|progress| Arc::new(Mutex::new(progress)));
+        let received = Received { progress, ..Received::of_a_test() };
         let answer = Answer { status: 200, headers: Vec::new(), body, received };
         let mut response = Response::new(answer, String::new());
         response.payment = payment;

@@ -102,6 +102,20 @@ static void a_large_answer_is_not_whole(const server *server, x402_client *clien
     x402_response_free(response);
 }
 
+/* However little came, it may unfold into more than a loop has time for. */
+static void a_packed_answer_is_not_whole(const server *server)
+{
+    x402_error *error = NULL;
+    x402_client *client = client_with(NULL, "decompress", "true");
+    x402_response *response;
+    NEED(x402_client_get(client, server_path(server, "/free-packed"), &response, &error));
+    CHECK(x402_response_is_whole(response) == 0, "it is unpacked as it is read");
+    SAME_TEXT(body_text(response), "free");
+    CHECK(x402_response_is_whole(response) == 1, "it was read");
+    x402_response_free(response);
+    x402_client_free(client);
+}
+
 /* The end of a paid body is told to the ledger's file, which may have to be waited for; that of a free one is not. */
 static void a_ledger_file_is_waited_for(const server *server)
 {
@@ -146,6 +160,7 @@ int main(void)
     a_small_answer_is_whole(&server, client, "/free");
     a_small_answer_is_whole(&server, client, "/weather");
     a_large_answer_is_not_whole(&server, client);
+    a_packed_answer_is_not_whole(&server);
     x402_client_free(client);
     a_ledger_file_is_waited_for(&server);
     server_stop(&server);

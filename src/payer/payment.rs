@@ -298,11 +298,11 @@ impl Payment {
         terms(self) == terms(other)
     }
 
-    fn with(self, change: impl FnOnce(&mut Facts)) -> Self {
-        let mut facts = Arc::unwrap_or_clone(self.0);
-        change(&mut facts);
+    fn with(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+        let facts = Arc::make_mut(&mut self.0);
+        change(facts);
         facts.json = OnceCell::new();
-        Payment(Arc::new(facts))
+        self
     }
 
     /// Atomic units, decimal; "" if no offer was read.

@@ -45,8 +45,8 @@ impl Policy {
     ) -> impl Iterator<Item = (&'static str, Result<(), String>)> + 'a {
         let listed = |subject: Subject| move || (subject.name(), self.check_listed(subject, offer));
         // About other schemes there is nothing to say.
-        let deposits = offer.scheme == SCHEME_CHANNEL;
-        let deposit = move || (Subject::Deposit.name(), self.check_deposit(offer));
+        let deposits = (offer.scheme == SCHEME_CHANNEL).then_some(Subject::Deposit);
+        let deposit = move |subject: Subject| (subject.name(), self.check_deposit(offer));
         iter::once_with(|| (Subject::PlainHttpHost.name(), self.check_channel(asker)))
             .chain(iter::once_with(|| (Subject::Host.name(), self.check_host(asker))))
             .chain(iter::once_with(listed(Subject::Network)))
@@ -54,7 +54,7 @@ impl Policy {
             .chain(iter::once_with(listed(Subject::Payee)))
             .chain(iter::once_with(|| (Subject::Asset.name(), self.check_asset(offer))))
             .chain(iter::once_with(|| ("max_per_payment", self.check_amount(offer))))
-            .chain(iter::once_with(deposit).filter(move |_| deposits))
+            .chain(deposits.into_iter().map(deposit))
     }
 
     /// The rules about who asks, whatever the offer.

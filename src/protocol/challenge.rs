@@ -17,6 +17,9 @@ const HEADER_PLACE: &str = "PAYMENT-REQUIRED header";
 const BODY_PLACE: &str = "body of the 402";
 const RECORD_PLACE: &str = "record of the terms";
 
+/// Room for what stands around the texts in a record of terms.
+const TERMS_BYTES_TYPICAL: usize = 64;
+
 /// One way to pay, well-formed; whether anyone here can pay it is another question.
 #[derive(Clone, Debug)]
 pub struct Offer {
@@ -147,9 +150,15 @@ impl Challenge {
 
     fn terms_with(&self, offers: &[&Offer], extensions: Option<&RawValue>) -> String {
         let echoed = [("resource", self.resource.as_deref()), ("extensions", extensions)];
-        let version = if self.version == Version::V1 { 1 } else { 2 };
-        let accepts = offers.iter().map(|offer| &*offer.raw).collect::<Vec<_>>().join(",");
-        let mut json = format!(r#"{{"x402Version":{version},"accepts":[{accepts}]"#);
+        let echoed_bytes: usize = echoed.iter().filter_map(|(_, raw)| *raw).map(|raw| raw.get().len()).sum();
+        let offers_bytes: usize = offers.iter().map(|offer| offer.raw.len() + 1).sum();
+        let mut json = String::with_capacity(TERMS_BYTES_TYPICAL + echoed_bytes + offers_bytes);
+        json.push_str(if self.version == Version::V1 { r#"{"x402Version":1"# } else { r#"{"x402Version":2"# });
+        for (at, offer) in offers.iter().enumerate() {
+            json.push_str(if at == 0 { r#","accepts":["# } else { "," });
+            json.push_str(&offer.raw);
+        }
+        json.push_str(if offers.is_empty() { r#","accepts":[]"# } else { "]" });
         for (name, raw) in echoed {
             if let Some(raw) = raw {
                 json.extend([",\"", name, "\":", raw.get()]);

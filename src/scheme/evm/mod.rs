@@ -110,17 +110,17 @@ fn terms(offer: &Offer) -> Result<(&'static Way, Terms<'_>), String> {
 
 /// A method that is not named is the scheme's usual one; one that nobody has defined is not guessed at.
 fn way_of(offer: &Offer) -> Result<&'static Way, String> {
-    let of_scheme: Vec<&Way> = WAYS.iter().filter(|way| way.scheme.name() == offer.scheme).collect();
-    if of_scheme.is_empty() {
+    let of_scheme = || WAYS.iter().filter(|way| way.scheme.name() == offer.scheme);
+    if of_scheme().next().is_none() {
         let mut known: Vec<&str> = WAYS.iter().map(|way| way.scheme.name()).collect();
         known.dedup();
         let known = known.join(", ");
         return Err(format!("scheme is {:?}, but only {known} can be signed here", printable(&offer.scheme)));
     }
     let named = optional_text(offer, "assetTransferMethod")?;
-    let way = of_scheme.iter().find(|way| named.is_none_or(|name| name == way.method.name()));
+    let way = of_scheme().find(|way| named.is_none_or(|name| name == way.method.name()));
     let way = way.ok_or_else(|| {
-        let known: Vec<&str> = of_scheme.iter().map(|way| way.method.name()).collect();
+        let known: Vec<&str> = of_scheme().map(|way| way.method.name()).collect();
         let (named, known) = (printable(named.unwrap_or_default()), known.join(" and "));
         format!("extra.assetTransferMethod is {named:?}, but only {known} can be signed here for {}", offer.scheme)
     })?;
@@ -167,6 +167,9 @@ pub(super) fn approval(offer: &Offer, payable: &Payable, draw: Option<&Draw>) ->
 
 /// The channels of an offer that is paid by one.
 pub(super) fn channels(offer: &Offer, payable: &Payable, wallet: &Wallet) -> Option<ChannelTerms> {
+    if offer.scheme != CHANNEL_SCHEME {
+        return None;
+    }
     match terms(offer) {
         Ok((_, Terms::Channel(terms))) => Some(terms.channels(wallet.evm_keys().get(payable.key_index)?)),
         _ => None,

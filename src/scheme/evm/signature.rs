@@ -9,6 +9,9 @@ use crate::wallet::EvmKey;
 use alloy_primitives::hex;
 use zeroize::Zeroizing;
 
+/// So many bytes become digits at a time.
+const CHUNK_BYTES: usize = 65;
+
 pub(super) struct Signature(Zeroizing<Vec<u8>>);
 
 impl Signature {
@@ -43,11 +46,13 @@ impl Signature {
 /// `0x` and lower-case digits.
 pub(super) fn write_hex(bytes: &[u8], out: &mut String) {
     out.push_str("0x");
-    let mut digits = [0; 2];
-    for byte in bytes {
+    let mut digits = Zeroizing::new([0; 2 * CHUNK_BYTES]);
+    for chunk in bytes.chunks(CHUNK_BYTES) {
         // Invariant: two digits a byte always fit, and are ASCII.
-        if hex::encode_to_slice([*byte], &mut digits).is_ok() {
-            out.push_str(str::from_utf8(&digits).unwrap_or_default());
+        if let Some(digits) = digits.get_mut(..2 * chunk.len())
+            && hex::encode_to_slice(chunk, digits).is_ok()
+        {
+            out.push_str(str::from_utf8(digits).unwrap_or_default());
         }
     }
 }

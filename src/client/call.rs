@@ -22,7 +22,7 @@ use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES};
 use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use url::Url;
 
@@ -45,7 +45,7 @@ pub(super) struct Call<'a> {
     /// The payment goes with the first request.
     pub(super) is_prepaying: bool,
     /// The terms that this call paid by a channel, as long as it may do so a second time.
-    pub(super) channel_terms: Option<Challenge>,
+    pub(super) channel_terms: Option<Arc<Challenge>>,
     /// A payment by channel that was turned down: only another voucher is made.
     pub(super) turned_down: Option<Payment>,
     /// The last exchange went out more than once.
@@ -173,7 +173,7 @@ impl<'a> Call<'a> {
 
     /// Terms, rules, budgets, signature. The outer error ends the call; the inner one hands the 402 back.
     pub fn authorize(&mut self, held: &Held) -> Result<Result<Authorized, Declined>, Failure> {
-        match held.challenge(&self.settings.v1_networks) {
+        match self.inner.readings.challenge(held, &self.settings.v1_networks) {
             Ok(challenge) => self.authorize_terms(challenge),
             Err(error) => Ok(Err(Declined::unreadable(&error))),
         }
@@ -181,7 +181,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn authorize_terms(
         &mut self,
-        mut challenge: Challenge,
+        mut challenge: Arc<Challenge>,
     ) -> Result<Result<Authorized, Declined>, Failure> {
         if self.settings.prepay {
             // Where a sign-in is offered and wanted, the next request signs in and may be free.
@@ -189,7 +189,9 @@ impl<'a> Call<'a> {
             self.terms = if may_sign_in { None } else { Terms::of(&challenge) };
         }
         let as_asked = self.keeps_for_resync(&challenge);
-        challenge.add_builder_codes(&self.settings.builder_codes);
+        if !self.settings.builder_codes.is_empty() {
+            Arc::make_mut(&mut challenge).add_builder_codes(&self.settings.builder_codes);
+        }
         if let Some(name) = self.own_payment_header() {
             let why = format!(
                 "the request carries a {name} header of the caller's already, and the server may yet settle it; remove \

@@ -120,7 +120,7 @@ impl Client {
         let or_another = |next: Next, why| next.or_another(why, &asker, identity, &means);
         let patience = Patience { cancel, total: None };
         let authorized = inner
-            .patiently(patience, || payer::next(challenge, &asker, identity, &means))
+            .patiently(patience, || payer::next(Arc::new(challenge), &asker, identity, &means))
             .and_then(|next| inner.inform(next, or_another, settings, None, cancel))
             .and_then(|next| inner.patiently(patience, || next.claim(identity, &means)))
             .and_then(|claim| inner.sign(claim, url))

@@ -67,6 +67,11 @@ impl Held {
         purchase::terms(&self.headers, body, names)
     }
 
+    /// The header of the terms, where there is one and not several.
+    pub fn payment_required(&self) -> Option<&[u8]> {
+        purchase::payment_required(&self.headers)
+    }
+
     /// The answer as it came, for the caller.
     pub fn into_response(self, payment: Payment) -> Response {
         let start = Cursor::new(self.start);

@@ -29,6 +29,7 @@ mod purchase;
 pub mod queue;
 mod redirect;
 mod request;
+mod reread;
 mod response;
 mod resync;
 pub mod settings;
@@ -124,6 +125,7 @@ struct Inner {
     node_transport: OnceCell<Transport>,
     sign_ins: sign_in::Tokens,
     places: prepay::Places,
+    readings: reread::Readings,
     world: World,
     log: Option<Log>,
 }
@@ -155,6 +157,7 @@ impl Client {
             node_transport: OnceCell::new(),
             sign_ins: sign_in::Tokens::default(),
             places: prepay::Places::default(),
+            readings: reread::Readings::default(),
             world,
             log: config.log.clone(),
         })))

@@ -17,7 +17,7 @@ use crate::ledger::RetryRule;
 use crate::payer::{Authorized, Declined, Payment};
 use crate::protocol::Challenge;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use url::Url;
 
 /// How long terms are held to be good after they were last paid.
@@ -122,7 +122,7 @@ impl Call<'_> {
             return None;
         }
         self.is_prepaying = true;
-        let outcome = self.authorize_terms(challenge);
+        let outcome = self.authorize_terms(Arc::new(challenge));
         self.is_prepaying = false;
         match outcome {
             Ok(Ok(authorized)) => Some(authorized),
@@ -165,14 +165,19 @@ impl Call<'_> {
         }
         self.inner
             .log(2, || "the prepaid payment was turned down; it counts, and the new terms are decided upon".into());
-        match held.challenge(&self.settings.v1_networks) {
+        match self.inner.readings.challenge(&held, &self.settings.v1_networks) {
             Ok(terms) => self.sign_anew(held, former, terms),
             Err(error) => Ok(held.into_response(former.and_declined(&Declined::unreadable(&error)))),
         }
     }
 
     /// Makes a second payment in this call, on `terms`. The former counts whatever becomes of it.
-    pub(super) fn sign_anew(&mut self, held: Held, former: Payment, terms: Challenge) -> Result<Response, Failure> {
+    pub(super) fn sign_anew(
+        &mut self,
+        held: Held,
+        former: Payment,
+        terms: Arc<Challenge>,
+    ) -> Result<Response, Failure> {
         let with_former = |failure: Failure| Failure {
             error: failure.error.with_money(former.money(), former.retry()),
             payment: Some(former.clone()),

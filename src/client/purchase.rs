@@ -21,6 +21,9 @@ const SERVER_FAULT_STATUS_MIN: u16 = 500;
 /// RFC 6585 §4, RFC 8470 §5.2).
 const ASK_AGAIN_STATUSES: [u16; 6] = [402, 408, 409, 412, 425, 429];
 
+/// The header that carries the terms (x402 v2).
+const TERMS_HEADER_NAME: &str = "payment-required";
+
 /// Headers that carry a receipt (x402 v2, v1).
 pub(super) const RECEIPT_HEADER_NAMES: [&str; 2] = ["payment-response", "x-payment-response"];
 
@@ -51,10 +54,16 @@ impl Inner {
     }
 }
 
+/// The header that holds the terms of version 2, where there is one and not several.
+pub(super) fn payment_required(headers: &[Header]) -> Option<&[u8]> {
+    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TERMS_HEADER_NAME));
+    lines.next().filter(|_| lines.next().is_none()).map(|(_, value)| value.as_slice())
+}
+
 /// The terms in the headers and the body of a 402.
 pub(super) fn terms(headers: &[Header], body: &[u8], names: &NetworkNames) -> Result<Challenge, ChallengeError> {
     // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
-    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("payment-required"));
+    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TERMS_HEADER_NAME));
     let Some((_, first)) = lines.next() else { return Challenge::parse_with(None, body, names) };
     let mut list = Cow::Borrowed(first.as_slice());
     for (_, line) in lines {

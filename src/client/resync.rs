@@ -14,6 +14,7 @@ use crate::money::Correction;
 use crate::payer::{Authorized, Claim, Declined, Payment};
 use crate::protocol::Challenge;
 use crate::scheme;
+use std::sync::Arc;
 
 impl Inner {
     fn may_pay_by_channel(&self, challenge: &Challenge) -> bool {
@@ -24,9 +25,9 @@ impl Inner {
 
 impl Call<'_> {
     /// The terms, where a payment on them may have to be made a second time.
-    pub(super) fn keeps_for_resync(&self, challenge: &Challenge) -> Option<Challenge> {
+    pub(super) fn keeps_for_resync(&self, challenge: &Arc<Challenge>) -> Option<Arc<Challenge>> {
         let wanted = self.turned_down.is_none() && self.inner.may_pay_by_channel(challenge);
-        wanted.then(|| challenge.clone())
+        wanted.then(|| Arc::clone(challenge))
     }
 
     /// Puts the body back to its start for a paid request, which may have to be sent `again`.
@@ -50,7 +51,7 @@ impl Call<'_> {
         &mut self,
         answer: Answer,
         authorized: Authorized,
-        terms: Challenge,
+        terms: Arc<Challenge>,
     ) -> Result<Response, Failure> {
         let is_first = authorized.is_first();
         let (held, former) = self.held_after_payment(answer, authorized)?;
@@ -60,7 +61,12 @@ impl Call<'_> {
         self.pay_corrected(held, former, terms)
     }
 
-    pub(super) fn pay_corrected(&mut self, held: Held, former: Payment, terms: Challenge) -> Result<Response, Failure> {
+    pub(super) fn pay_corrected(
+        &mut self,
+        held: Held,
+        former: Payment,
+        terms: Arc<Challenge>,
+    ) -> Result<Response, Failure> {
         let is_stuck = self.has_body && matches!(self.request.body.can_replay(), Replay::No(_));
         if is_stuck || !self.may_sign_anew(&former) {
             return Ok(held.into_response(former));

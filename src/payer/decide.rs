@@ -13,6 +13,7 @@ use crate::protocol::{Challenge, ChallengeError, MalformedOffer, Offer};
 use crate::scheme::attested::{self, Verdict};
 use crate::scheme::{self, Facts, Payable};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Why one offer was not paid.
 #[derive(Clone, Debug)]
@@ -138,7 +139,7 @@ struct Candidate {
 
 /// Chooses the offer to pay. Signs nothing and holds nothing.
 pub fn quote(
-    challenge: Challenge,
+    challenge: Arc<Challenge>,
     asker: &Asker,
     identity: Identity<'_>,
     means: &Means<'_>,
@@ -149,7 +150,7 @@ pub fn quote(
 
 /// As [`quote`], among the offers that did not leave a reason yet.
 pub(super) fn quote_others(
-    challenge: Challenge,
+    challenge: Arc<Challenge>,
     mut refusals: Vec<Refusal>,
     asker: &Asker,
     identity: Identity<'_>,

@@ -56,7 +56,7 @@ pub struct Identity<'a> {
 
 /// An offer that the rules allow and the wallet can sign. Nothing is held for it yet.
 pub struct Quoted {
-    challenge: Challenge,
+    challenge: Arc<Challenge>,
     chosen: usize,
     payable: Payable,
     intent: Intent,
@@ -131,7 +131,7 @@ impl Quoted {
         let mut nonce = [0u8; 32];
         means.world.entropy.fill(&mut nonce)?;
         if self.challenge.wants_identifier() {
-            self.challenge.identify(&identifier(identity.purchase, &nonce));
+            Arc::make_mut(&mut self.challenge).identify(&identifier(identity.purchase, &nonce));
         }
         let signed_s = means.world.clock.unix_s();
         let valid_before_s = scheme::valid_before_s(self.offer(), signed_s);
@@ -148,7 +148,12 @@ pub enum Next {
 }
 
 /// Decides, and reserves nothing yet.
-pub fn next(challenge: Challenge, asker: &Asker, identity: Identity<'_>, means: &Means<'_>) -> Result<Next, Declined> {
+pub fn next(
+    challenge: Arc<Challenge>,
+    asker: &Asker,
+    identity: Identity<'_>,
+    means: &Means<'_>,
+) -> Result<Next, Declined> {
     match standing(&challenge, asker, identity, means)? {
         Some(standing) => Ok(Next::Standing(standing)),
         None => quote(challenge, asker, identity, means).map(Next::Quoted),

@@ -5,6 +5,7 @@ use crate::money::Amount;
 use crate::protocol::{Receipt, ReceiptError};
 use crate::world::{FixedEntropy, ManualClock};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -44,7 +45,7 @@ impl Bench {
     }
 
     fn authorize(&self, offers: Value) -> Result<Authorized, Declined> {
-        quote(challenge(offers), &asker(), NOBODY, &self.means())?
+        quote(Arc::new(challenge(offers)), &asker(), NOBODY, &self.means())?
             .reserve(NOBODY, &self.means())?
             .authorize(&self.wallet)
     }
@@ -330,7 +331,7 @@ fn a_purchase_that_may_not_be_repeated_says_what_is_at_risk() {
     let bench = Bench::new("0.10 USD", 32);
     let purchase = Purchase { id: "GET /paid".into(), named: false };
     let once = Identity { purchase: Some(&purchase), rule: RetryRule::Never };
-    let terms = challenge(json!([usdc("10000")]));
+    let terms = Arc::new(challenge(json!([usdc("10000")])));
     let first = quote(terms.clone(), &asker(), once, &bench.means()).ok().unwrap();
     let first = first.reserve(once, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
     first.send().answered(500, None, None);
@@ -397,7 +398,7 @@ fn a_repeat_after_a_lost_answer_carries_the_same_bytes_whatever_the_nonce_source
     let mut terms = challenge(json!([usdc("10000")]));
     let extensions = r#"{"payment-identifier":{"info":{"required":false}}}"#.to_string();
     terms.extensions = serde_json::value::RawValue::from_string(extensions).ok();
-    let quoted = quote(terms.clone(), &asker(), identity, &bench.means()).ok().unwrap();
+    let quoted = quote(Arc::new(terms.clone()), &asker(), identity, &bench.means()).ok().unwrap();
     let first = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
     let bytes = first.header().1.to_string();
     let lost = Error::new(crate::error::Status::ConnectionLost, "gone");
@@ -421,7 +422,7 @@ fn a_standing_signature_is_made_again_by_the_key_that_made_it() {
     let mut bench = Bench::new("0.02 USD", 64);
     let purchase = Purchase { id: "order-17".into(), named: true };
     let identity = Identity { purchase: Some(&purchase), rule: RetryRule::Proven };
-    let terms = challenge(json!([usdc("10000")]));
+    let terms = Arc::new(challenge(json!([usdc("10000")])));
     let quoted = quote(terms.clone(), &asker(), identity, &bench.means()).ok().unwrap();
     let first = quoted.reserve(identity, &bench.means()).ok().unwrap().authorize(&bench.wallet).ok().unwrap();
     let bytes = first.header().1.to_string();
@@ -519,7 +520,7 @@ fn a_second_claim_is_another_voucher_and_elsewhere_only_if_the_first_gave_nothin
     let mut bench = Bench::new("1.00 USD", 224);
     bench.policy.allow("deposit", "0.05 USD").unwrap();
     let offers = || json!([by_channel()]);
-    let claim = || quote(challenge(offers()), &asker(), NOBODY, &bench.means()).ok().unwrap();
+    let claim = || quote(Arc::new(challenge(offers())), &asker(), NOBODY, &bench.means()).ok().unwrap();
     let claim = || claim().reserve(NOBODY, &bench.means()).ok().unwrap();
     let why = |claim: Result<Claim, Declined>| claim.err().unwrap().payment().refusal().to_string();
     let lost = || Error::new(Status::ConnectionLost, "a test");

@@ -154,7 +154,7 @@ pub fn one_transfer_and_no_approval() -> Seen {
         may_deposit: true,
     };
     let identity = Identity { purchase: None, rule: RetryRule::Proven };
-    let quoted = payer::quote(challenge, &asker, identity, &means).unwrap();
+    let quoted = payer::quote(Arc::new(challenge), &asker, identity, &means).unwrap();
     let authorized = quoted.reserve(identity, &means).ok().unwrap().authorize(&wallet).unwrap();
     let sent: Value = serde_json::from_slice(&BASE64.decode(authorized.header().1).unwrap()).unwrap();
     let mut seen = Seen { signatures: 1, ..Seen::default() };

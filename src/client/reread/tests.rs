@@ -6,9 +6,10 @@ use crate::client::response::Received;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-const OFFER: &str = r#"{"scheme":"exact","network":"eip155:8453","amount":"1",
-    "asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C","maxTimeoutSeconds":60,
-    "extra":{"name":"USDC","version":"2"}}"#;
+const OFFER: &str = r#"{
+    "scheme": "exact", "network": "eip155:8453", "amount": "1", "maxTimeoutSeconds": 60,
+    "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "payTo": "0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+    "extra": {"name": "USDC", "version": "2"}}"#;
 
 fn json(version: u8, url: &str) -> String {
     format!(r#"{{"x402Version":{version},"resource":{{"url":"{url}"}},"accepts":[{OFFER}]}}"#)
@@ -30,7 +31,7 @@ fn the_same_bytes_are_read_once_and_others_are_not_taken_for_them() {
     let readings = Readings::default();
     let first = read(&readings, &json(2, "https://a.example/x"));
     assert!(Arc::ptr_eq(&first, &read(&readings, &json(2, "https://a.example/x"))));
-    let dearer = json(2, "https://a.example/x").replace(r#""amount":"1""#, r#""amount":"2""#);
+    let dearer = json(2, "https://a.example/x").replace(r#""amount": "1""#, r#""amount": "2""#);
     let other = read(&readings, &dearer);
     assert_eq!((first.offers[0].amount.to_string(), other.offers[0].amount.to_string()), ("1".into(), "2".into()));
     assert!(Arc::ptr_eq(&first, &read(&readings, &json(2, "https://a.example/x"))));

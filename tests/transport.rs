@@ -2,13 +2,14 @@
 
 mod support_transport;
 
+use http::HeaderValue;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use support_transport::{Counted, Head, Server, get, read_all, request, transport};
 use x402::error::{Error, Status};
-use x402::transport::{Outgoing, OutgoingBody, Settings, Transport};
+use x402::transport::{Header, Outgoing, OutgoingBody, Settings, Transport};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -28,8 +29,10 @@ fn recording() -> (Server, Seen) {
     (server, seen)
 }
 
-fn headers(list: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
-    list.iter().map(|(name, value)| ((*name).to_string(), value.as_bytes().to_vec())).collect()
+fn headers(list: &[(&str, &str)]) -> Vec<Header> {
+    let one =
+        |(name, value): &(&str, &str)| (name.parse().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    list.iter().map(one).collect()
 }
 
 #[test]
@@ -165,11 +168,7 @@ fn requests_that_cannot_be_sent_touch_no_connection() {
         let body = OutgoingBody::Sized(3, &mut body);
         transport.round_trip(Outgoing { headers: &list, body, ..request("POST", &url) }).unwrap_err().error
     };
-    for (name, value) in
-        [("X-A", "a\r\nb: c"), ("X-A", "a\0"), ("X A", "b"), ("", "b"), ("X-A\r\n", "b"), ("Host", "ho\u{17f}t")]
-    {
-        assert_eq!(try_headers(&[(name, value)]).status, Status::Header, "{name:?}: {value:?}");
-    }
+    assert_eq!(try_headers(&[("Host", "ho\u{17f}t")]).status, Status::Header);
     for (name, value) in [("Content-Length", "4"), ("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "gzip")] {
         let error = try_headers(&[(name, value)]);
         assert_eq!(error.status, Status::Header);

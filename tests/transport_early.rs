@@ -76,7 +76,7 @@ fn check(transport: &Transport, server: &Server, url: &Url, after: After, chunke
     assert!(incoming.report.stopped_early && incoming.report.any_response_byte, "{case}");
     assert_eq!(incoming.report.body_bytes_pulled, taken.load(Ordering::SeqCst) as u64, "{case}");
     assert!(incoming.report.body_bytes_pulled < UNDERWAY_BYTES_MAX, "{case}: {:?}", incoming.report);
-    assert!(incoming.headers.contains(&("x-offer".to_string(), b"1".to_vec())), "{case}");
+    assert!(incoming.headers.iter().any(|(name, value)| name == "x-offer" && value == "1"), "{case}");
     assert_eq!(read_all(incoming), b"pay", "{case}");
     assert_eq!(reads.load(Ordering::SeqCst), reads_at_answer, "{case}");
     assert!(elapsed < Duration::from_secs(10), "{case}: {elapsed:?}");
@@ -148,7 +148,7 @@ fn interim_answers_do_not_stop_an_upload() {
     for chunked in [false, true] {
         let incoming = upload(&transport, &server.url("/"), &mut Counted::new(4_000_000), chunked).unwrap();
         assert!(!incoming.report.stopped_early);
-        assert_eq!(incoming.headers, [("content-length".to_string(), b"7".to_vec())]);
+        assert!(matches!(&incoming.headers[..], [(name, value)] if name == "content-length" && value == "7"));
         assert_eq!(read_all(incoming), b"4000000");
     }
     assert_eq!(server.connections(), 1);

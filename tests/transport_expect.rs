@@ -193,7 +193,7 @@ fn a_request_without_a_body_does_not_ask() {
 fn the_callers_own_expect_header_counts() {
     let server = Server::start(continuing("HTTP/1.1 100 Continue\r\n\r\n"));
     let url = server.url("/");
-    let headers = [("Expect".to_string(), b"100-Continue".to_vec())];
+    let headers = [(http::header::EXPECT, http::HeaderValue::from_static("100-Continue"))];
     let mut body = Counted::new(10);
     let outgoing = Outgoing { body: OutgoingBody::Sized(10, &mut body), headers: &headers, ..request("POST", &url) };
     let incoming = transport().round_trip(outgoing).unwrap();

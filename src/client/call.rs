@@ -4,10 +4,11 @@
 //! for repeating an exchange that failed in transit. Its one decision: a repeat after a payment was presented
 //! carries the very same bytes, so that it can settle at most once.
 
+use super::headers::{content_length, first_headers, payment_header, with_header, with_payment};
 use super::held::{Answer, Held};
 use super::prepay::Terms;
 use super::redirect::{self, Redirect};
-use super::request::{Header, Request};
+use super::request::Request;
 use super::response::{Received, Response, first_header};
 use super::settings::{ExpectContinue, Settings};
 use super::sign_in::Visit;
@@ -19,7 +20,7 @@ use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Next, Payment};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, PAYMENT_HEADER_NAMES};
-use crate::transport::{Deadlines, Expect, Failure as Lost, Incoming, Outgoing, OutgoingBody, Report, decode};
+use crate::transport::{Deadlines, Expect, Failure as Lost, Header, Incoming, Outgoing, OutgoingBody, Report, decode};
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::{Arc, PoisonError};
@@ -247,8 +248,14 @@ impl<'a> Call<'a> {
     /// One paid request out and one answer in, which is not judged yet.
     pub(super) fn send_payment(&mut self, mut authorized: Authorized) -> Result<(Answer, Authorized), Failure> {
         self.has_deposited |= authorized.payment().deposits();
-        let (name, value) = authorized.header();
-        let header = (name.to_ascii_lowercase(), value.as_bytes().to_vec());
+        let header = match payment_header(&authorized) {
+            Ok(header) => header,
+            Err(error) => {
+                let payment = authorized.never_sent();
+                let error = error.with_money(payment.money(), payment.retry());
+                return Err(Failure { error, payment: Some(payment) });
+            }
+        };
         let outcome = self.exchange_repeating(Some(with_payment(&self.headers, header)), true);
         match outcome {
             Ok(incoming) => {
@@ -547,48 +554,4 @@ fn repeat_after(lost: &Lost, paying: bool, again: Again) -> Option<Again> {
     // Reset while the body was on its way, perhaps with an answer on it: asked before the body, the server can give it.
     let unfinished = report.broke_while_sending && report.body_bytes_pulled > 0 && !report.expect_sent;
     (unfinished && !paying && again.expect.is_none()).then_some(Again { expect: Some(Expect::Require), ..again })
-}
-
-/// How many headers are sent unasked, the payment included.
-const DEFAULT_HEADERS: usize = 4;
-
-/// The caller's headers and the defaults he did not set.
-fn first_headers(request: &Request, settings: &Settings) -> Vec<Header> {
-    let mut headers = Vec::with_capacity(request.headers.len() + DEFAULT_HEADERS);
-    headers.extend_from_slice(&request.headers);
-    let mut default = |name: &str, value: &str| {
-        if !value.is_empty() && first_header(&headers, name).is_none() {
-            headers.push((name.to_string(), value.as_bytes().to_vec()));
-        }
-    };
-    default("user-agent", &settings.user_agent);
-    default("accept", "*/*");
-    if settings.decompress {
-        default("accept-encoding", decode::ACCEPT_ENCODING);
-    }
-    headers
-}
-
-/// The headers and the payment; a request with a payment of the caller's own never comes here. A shared cache knows
-/// nothing of payment headers: it would keep what was paid for, or answer with the 402 it kept (RFC 9111 §5.2.1.4,
-/// §5.2.1.5).
-fn with_payment(headers: &[Header], payment: Header) -> Vec<Header> {
-    let mut paid = Vec::with_capacity(headers.len() + 2);
-    paid.extend_from_slice(headers);
-    if first_header(&paid, "cache-control").is_none() {
-        paid.push(("cache-control".to_string(), b"no-cache, no-store".to_vec()));
-    }
-    paid.push(payment);
-    paid
-}
-
-fn with_header(headers: &[Header], header: Header) -> Vec<Header> {
-    let mut all = headers.to_vec();
-    all.push(header);
-    all
-}
-
-fn content_length(headers: &[Header]) -> u64 {
-    let text = first_header(headers, "content-length").and_then(|value| std::str::from_utf8(value).ok());
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX)
 }

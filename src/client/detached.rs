@@ -8,7 +8,7 @@ use super::identity::{self, Known};
 use super::patience::Patience;
 use super::purchase::{self, RECEIPT_HEADER_NAMES};
 use super::redirect;
-use super::request::{Header, Request};
+use super::request::Request;
 use super::response::first_header;
 use super::settings::Settings;
 use super::{Client, Failure, Inner};
@@ -34,9 +34,9 @@ pub struct Detached {
 }
 
 /// The 402 as the caller shows it.
-struct Answer402<'a> {
+struct Answer402<'a, N, V> {
     status: u16,
-    headers: &'a [Header],
+    headers: &'a [(N, V)],
     body: &'a [u8],
 }
 
@@ -54,7 +54,7 @@ impl Client {
         method: &str,
         url: &str,
         status: u16,
-        headers: &[Header],
+        headers: &[(impl AsRef<str>, impl AsRef<[u8]>)],
         body: &[u8],
     ) -> Result<Detached, Failure> {
         let asked = Request::new(method, url)?;
@@ -68,7 +68,7 @@ impl Client {
         &self,
         request: &Request,
         status: u16,
-        headers: &[Header],
+        headers: &[(impl AsRef<str>, impl AsRef<[u8]>)],
         body: &[u8],
     ) -> Result<Detached, Failure> {
         let settings = request.settings_over(&self.0.settings)?;
@@ -83,7 +83,7 @@ impl Client {
         request: &Request,
         settings: &Settings,
         known: Option<Known<'_>>,
-        answer: Answer402<'_>,
+        answer: Answer402<'_, impl AsRef<str>, impl AsRef<[u8]>>,
     ) -> Result<Detached, Failure> {
         let Answer402 { status, headers, body } = answer;
         let Request { url, method, cancel, .. } = request;
@@ -155,7 +155,7 @@ impl Detached {
 
     /// Reads what the final answer to the paid request says. Paid only if its receipt says so; else unknown. Once:
     /// a second call, and a status that no final answer has, is `Argument` and changes nothing.
-    pub fn settle(&mut self, status: u16, headers: &[Header]) -> Result<&Payment, Error> {
+    pub fn settle(&mut self, status: u16, headers: &[(impl AsRef<str>, impl AsRef<[u8]>)]) -> Result<&Payment, Error> {
         let with_money = |error: Error, payment: &Payment| error.with_money(payment.money(), payment.retry());
         if !FINAL_STATUSES.contains(&status) {
             let message = format!(

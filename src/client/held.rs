@@ -4,11 +4,11 @@
 //! 402 reaches the caller byte for byte; reading to the end is what lets its connection carry the retry.
 
 use super::purchase;
-use super::request::Header;
 use super::response::{Received, Response};
 use crate::error::{Error, Status};
 use crate::payer::Payment;
 use crate::protocol::{CHALLENGE_BODY_BYTES_MAX, Challenge, ChallengeError, NetworkNames};
+use crate::transport::Header;
 use std::io::{self, Cursor, Read};
 
 /// The first buffer for the body of a 402: what its length says, within these.

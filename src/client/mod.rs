@@ -20,6 +20,7 @@
 
 mod call;
 mod detached;
+mod headers;
 mod held;
 mod identity;
 mod node;
@@ -49,7 +50,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use detached::Detached;
-pub use request::{Header, Progress, Request};
+pub use request::{Progress, Request};
 pub use response::Response;
 
 /// Gets one line at a time: (level, line). Levels: 1 error, 2 warning, 3 information, 4 detail. Never a secret.

@@ -7,7 +7,6 @@
 
 use super::Inner;
 use super::redirect;
-use super::request::Header;
 use super::settings::Settings;
 use crate::error::{Error, printable};
 use crate::money::Network;
@@ -16,6 +15,8 @@ use crate::scheme::{Facts, Need};
 use crate::transport::{self, Cancel, Deadlines, Expect, Outgoing, OutgoingBody, Transport};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::Instant;
@@ -198,8 +199,8 @@ impl Line<'_> {
     /// One JSON-RPC 2.0 call over HTTP.
     fn call(&self, method: &str, params: &Value) -> Result<Value, String> {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let headers: [Header; 2] =
-            [("content-type".into(), b"application/json".to_vec()), ("accept".into(), b"application/json".to_vec())];
+        let json_type = HeaderValue::from_static("application/json");
+        let headers = [(CONTENT_TYPE, json_type.clone()), (ACCEPT, json_type)];
         let mut reader = body.as_bytes();
         let outgoing = Outgoing {
             method: "POST",

@@ -5,12 +5,12 @@
 
 use super::Inner;
 use super::redirect;
-use super::request::Header;
 use super::response::first_header;
 use crate::error::printable;
 use crate::payer::{Authorized, Claim, Declined, Delivery, Payment};
 use crate::policy::Asker;
 use crate::protocol::{Challenge, ChallengeError, NetworkNames, Receipt};
+use crate::transport::Header;
 use std::borrow::Cow;
 use url::{Host, Url};
 
@@ -56,18 +56,22 @@ impl Inner {
 
 /// The header that holds the terms of version 2, where there is one and not several.
 pub(super) fn payment_required(headers: &[Header]) -> Option<&[u8]> {
-    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TERMS_HEADER_NAME));
-    lines.next().filter(|_| lines.next().is_none()).map(|(_, value)| value.as_slice())
+    let mut lines = headers.iter().filter(|(name, _)| name == TERMS_HEADER_NAME);
+    lines.next().filter(|_| lines.next().is_none()).map(|(_, value)| value.as_bytes())
 }
 
 /// The terms in the headers and the body of a 402.
-pub(super) fn terms(headers: &[Header], body: &[u8], names: &NetworkNames) -> Result<Challenge, ChallengeError> {
+pub(super) fn terms(
+    headers: &[(impl AsRef<str>, impl AsRef<[u8]>)],
+    body: &[u8],
+    names: &NetworkNames,
+) -> Result<Challenge, ChallengeError> {
     // Several are one list to HTTP (RFC 9110 §5.3), and a list is no challenge: none of them is chosen.
-    let mut lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TERMS_HEADER_NAME));
+    let mut lines = headers.iter().filter(|(name, _)| name.as_ref().eq_ignore_ascii_case(TERMS_HEADER_NAME));
     let Some((_, first)) = lines.next() else { return Challenge::parse_with(None, body, names) };
-    let mut list = Cow::Borrowed(first.as_slice());
+    let mut list = Cow::Borrowed(first.as_ref());
     for (_, line) in lines {
-        list.to_mut().extend([b", ", line.as_slice()].concat());
+        list.to_mut().extend([b", ", line.as_ref()].concat());
     }
     Challenge::parse_with(Some(&list), body, names)
 }
@@ -77,7 +81,7 @@ pub(super) fn terms(headers: &[Header], body: &[u8], names: &NetworkNames) -> Re
 pub(super) fn answered(
     authorized: Authorized,
     status: u16,
-    headers: &[Header],
+    headers: &[(impl AsRef<str>, impl AsRef<[u8]>)],
     terms: Option<&Challenge>,
 ) -> (Payment, Option<Delivery>) {
     let [receipt, receipt_v1] = RECEIPT_HEADER_NAMES.map(|name| first_header(headers, name));

@@ -3,8 +3,9 @@
 //! Owns the decision as a value; the loop carries it out. Its one decision: across origins only headers known
 //! to be harmless are kept, because no list of secret ones is ever complete (`X-API-Key`, payment headers).
 
-use super::request::{Header, parse_url};
+use super::request::parse_url;
 use crate::error::{Error, Status, printable};
+use crate::transport::Header;
 use url::Url;
 
 pub(super) const UNIX_SCHEME: &str = "unix";
@@ -81,7 +82,7 @@ pub(super) fn headers_after(headers: &[Header], from: &Url, to: &Url, keeps_body
             && (keeps_body || !BODY_HEADERS.contains(&name))
             && name != "host"
     };
-    headers.iter().filter(|(name, _)| kept(name)).cloned().collect()
+    headers.iter().filter(|(name, _)| kept(name.as_str())).cloned().collect()
 }
 
 /// Whether both name the same server. A unix socket is a server of its own.
@@ -116,6 +117,7 @@ fn resolve(from: &Url, location: &str) -> Result<Url, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderName, HeaderValue};
 
     #[test]
     fn a_unix_socket_is_an_origin_of_its_own() {
@@ -166,8 +168,11 @@ mod tests {
     fn nothing_secret_crosses_an_origin() {
         let secret =
             ["authorization", "cookie", "proxy-authorization", "payment-signature", "x-payment", "x-api-key", "host"];
-        let headers: Vec<Header> =
-            secret.iter().chain(&["accept", "content-type"]).map(|name| (name.to_string(), b"v".to_vec())).collect();
+        let headers: Vec<Header> = secret
+            .iter()
+            .chain(&["accept", "content-type"])
+            .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("v")))
+            .collect();
         let names = |headers: Vec<Header>| headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         let (a, b) = (url("https://a.example/"), url("https://b.example/"));
         assert_eq!(names(headers_after(&headers, &a, &b, true)), ["accept", "content-type"]);

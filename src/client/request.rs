@@ -7,7 +7,8 @@
 use super::settings::Settings;
 use crate::body::{Body, Source};
 use crate::error::{Error, Status, printable};
-use crate::transport::{Cancel, userinfo};
+use crate::transport::{Cancel, Header, userinfo};
+use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
@@ -15,9 +16,6 @@ use url::Url;
 
 /// Called with (sent, send total, received, receive total) in bytes; a total of `u64::MAX` is unknown.
 pub type Progress = Box<dyn FnMut(u64, u64, u64, u64) -> Result<(), Error> + Send>;
-
-/// A request header as it goes on the wire.
-pub type Header = (String, Vec<u8>);
 
 /// One request; may be sent again when its body can be read again. Use from one thread at a time.
 pub struct Request {
@@ -53,11 +51,14 @@ impl Request {
         }
         let mut url = parse_url_again(url)?;
         // As curl does; and what goes into logs and ledgers later has no password in it.
-        let authorization = userinfo::take_authorization(&mut url)?;
+        let authorization = match userinfo::take_authorization(&mut url)? {
+            Some(value) => Some(header("authorization", &value)?),
+            None => None,
+        };
         Ok(Request {
             method: method.to_string(),
             url,
-            headers: authorization.map(|value| ("authorization".to_string(), value)).into_iter().collect(),
+            headers: authorization.into_iter().collect(),
             body: Body::new(Source::Empty),
             settings: Vec::new(),
             progress: None,
@@ -67,15 +68,14 @@ impl Request {
 
     /// Adds a header. One name may be added several times.
     pub fn header(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
-        check_header(name, value)?;
-        let lower = name.to_ascii_lowercase();
-        if let Some((_, instead)) = FRAMING_HEADERS.iter().find(|(framing, _)| *framing == lower) {
-            return Err(Error::new(Status::Header, format!("the header {lower} is set by the library; {instead}")));
+        let header = header(name, value)?;
+        if let Some((framing, instead)) = FRAMING_HEADERS.iter().find(|(framing, _)| header.0 == *framing) {
+            return Err(Error::new(Status::Header, format!("the header {framing} is set by the library; {instead}")));
         }
         if self.headers.len() >= HEADERS_MAX {
             return Err(Error::new(Status::Header, format!("a request may have at most {HEADERS_MAX} headers")));
         }
-        self.headers.push((lower, trim(value).to_vec()));
+        self.headers.push(header);
         Ok(())
     }
 
@@ -172,22 +172,23 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 §5.5: no CR, LF, NUL or other control but tab. The value may be a secret and is not repeated.
-fn check_header(name: &str, value: &[u8]) -> Result<(), Error> {
-    if name.is_empty() || !name.bytes().all(is_token_byte) {
+fn header(name: &str, value: &[u8]) -> Result<Header, Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|cause| {
         let shown = printable(name);
-        return Err(Error::new(Status::Header, format!("\"{shown}\" is not a header name; use letters, digits and -")));
-    }
+        Error::new(Status::Header, format!("\"{shown}\" is not a header name; use letters, digits and -"))
+            .with_cause(cause)
+    })?;
     if let Some(byte) = value.iter().find(|byte| (**byte < 0x20 && **byte != b'\t') || **byte == 0x7f) {
         return Err(Error::new(
             Status::Header,
             format!("the value of the header {name} holds the control character 0x{byte:02x}; remove or encode it"),
         ));
     }
-    Ok(())
-}
-
-fn trim(value: &[u8]) -> &[u8] {
-    value.trim_ascii()
+    let value = HeaderValue::from_bytes(value.trim_ascii()).map_err(|cause| {
+        Error::new(Status::Header, format!("the value of the header {name} cannot be sent; encode it"))
+            .with_cause(cause)
+    })?;
+    Ok((parsed, value))
 }
 
 #[cfg(test)]
@@ -233,7 +234,8 @@ mod tests {
     fn userinfo_becomes_basic_authorization() {
         let request = Request::new("GET", "https://al%40ice:s%3acret@example.com/").unwrap();
         assert_eq!(request.url.as_str(), "https://example.com/");
-        assert_eq!(request.headers, [("authorization".to_string(), b"Basic YWxAaWNlOnM6Y3JldA==".to_vec())]);
+        let [(name, value)] = &request.headers[..] else { panic!("{} headers", request.headers.len()) };
+        assert!(name == "authorization" && value == "Basic YWxAaWNlOnM6Y3JldA==");
     }
 
     #[test]

@@ -7,10 +7,10 @@
 
 use super::held::Answer;
 use super::purchase::undelivered;
-use super::request::{Header, Progress};
+use super::request::Progress;
 use crate::error::{Error, Money, Status};
 use crate::payer::{Delivery, Payment};
-use crate::transport::{Arrival, Cancel};
+use crate::transport::{Arrival, Cancel, Header};
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -263,8 +263,10 @@ impl Drop for Response {
     }
 }
 
-pub(super) fn first_header<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+/// Of a request or of an answer, whoever read it.
+pub(super) fn first_header<'a>(headers: &'a [(impl AsRef<str>, impl AsRef<[u8]>)], name: &str) -> Option<&'a [u8]> {
+    let found = headers.iter().find(|(known, _)| known.as_ref().eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.as_ref())
 }
 
 #[cfg(test)]

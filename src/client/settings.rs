@@ -11,6 +11,7 @@ use crate::money::EvmAddress;
 use crate::protocol::{BUILDER_CODES_MAX, NetworkNames, is_builder_code};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
+use http::HeaderValue;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ pub struct Settings {
     pub total_timeout: Option<Duration>,
     pub sign_timeout: Option<Duration>,
     pub max_redirects: u32,
-    pub user_agent: String,
+    pub user_agent: HeaderValue,
     pub expect_continue: ExpectContinue,
     pub decompress: bool,
     pub replay: ReplayLimits,
@@ -129,7 +130,7 @@ impl Settings {
             total_timeout: None,
             sign_timeout: None,
             max_redirects: 0,
-            user_agent: String::new(),
+            user_agent: HeaderValue::from_static(""),
             expect_continue: ExpectContinue::Auto,
             decompress: false,
             replay: ReplayLimits { memory_bytes: 0, disk_bytes: 0, ..ReplayLimits::default() },
@@ -282,11 +283,10 @@ impl Entry<'_> {
         (!self.value.is_empty()).then(|| PathBuf::from(self.value))
     }
 
-    fn header_text(&self) -> Result<String, Error> {
-        if self.value.chars().any(|c| c.is_control()) {
-            return Err(self.bad("text without control characters"));
-        }
-        Ok(self.value.to_string())
+    fn header_text(&self) -> Result<HeaderValue, Error> {
+        let text = Some(self.value).filter(|text| !text.chars().any(|c| c.is_control()));
+        text.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok())
+            .ok_or_else(|| self.bad("text without control characters"))
     }
 
     fn expect_continue(&self) -> Result<ExpectContinue, Error> {

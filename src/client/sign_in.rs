@@ -7,12 +7,13 @@
 use super::call::Call;
 use super::held::{Answer, Held};
 use super::redirect;
-use super::request::Header;
 use super::response::first_header;
 use super::{Failure, Inner};
 use crate::body::Replay;
 use crate::protocol::SIGN_IN_HEADER_NAME;
 use crate::scheme;
+use crate::transport::Header;
+use http::{HeaderName, HeaderValue};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::Url;
 use zeroize::Zeroizing;
@@ -85,7 +86,9 @@ impl Visit {
     /// The header for a request to `url`.
     pub fn header(&self, url: &Url) -> Option<Header> {
         let token = self.shown.as_ref().filter(|token| token.origin == redirect::origin(url))?;
-        Some((SIGN_IN_HEADER_NAME.to_string(), token.value.as_bytes().to_vec()))
+        let mut value = HeaderValue::from_str(&token.value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::from_static(SIGN_IN_HEADER_NAME), value))
     }
 }
 

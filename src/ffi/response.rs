@@ -108,7 +108,7 @@ struct HeaderPlace {
 impl Head {
     fn of(response: &Response) -> Head {
         let headers = response.headers();
-        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 2).sum();
         let mut block = Vec::with_capacity(size + response.url().len() + 1);
         let mut push = |text: &[u8]| {
             let place = block.len();
@@ -120,8 +120,8 @@ impl Head {
         let headers = headers
             .iter()
             .map(|(name, value)| HeaderPlace {
-                name: push(name.as_bytes()),
-                value: push(value),
+                name: push(name.as_str().as_bytes()),
+                value: push(value.as_bytes()),
                 value_len: value.len(),
             })
             .collect();

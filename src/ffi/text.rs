@@ -2,7 +2,6 @@
 //!
 //! Owns the checks (NULL, length, UTF-8) and the sentences that name the argument. Knows no noun.
 
-use crate::client::Header;
 use crate::error::{Error, Status};
 use crate::ffi::guard;
 use std::any::Any;
@@ -57,7 +56,7 @@ pub unsafe fn headers(
     names: *const *const c_char,
     values: *const *const c_char,
     count: usize,
-) -> Result<Vec<Header>, Error> {
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
     // SAFETY: by the caller's promise.
     let (names, values) = unsafe { (texts("header_names", names, count)?, texts("header_values", values, count)?) };
     let one = |(at, (name, value)): (usize, (&*const c_char, &*const c_char))| {

@@ -8,17 +8,21 @@
 use super::attempt::{Attempt, Report};
 use super::failure;
 use crate::error::Error;
+use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A header of a request or an answer. The name is in lower case; a copy shares the texts.
+pub type Header = (HeaderName, HeaderValue);
 
 /// An answer whose head has been read.
 #[derive(Debug)]
 pub struct Incoming {
     pub status: u16,
     /// Names in lower case, values byte for byte; in the order of first appearance, values of one name together.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<Header>,
     pub body: IncomingBody,
     pub arrival: Arrival,
     pub report: Report,

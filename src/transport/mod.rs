@@ -36,7 +36,7 @@ mod wait;
 pub use attempt::Report;
 pub use cancel::Cancel;
 pub use deadline::Deadlines;
-pub use incoming::{Arrival, Incoming, IncomingBody};
+pub use incoming::{Arrival, Header, Incoming, IncomingBody};
 pub use outgoing::{Expect, Outgoing, OutgoingBody, Progress};
 
 use crate::error::{Error, Status};
@@ -201,13 +201,23 @@ fn answer(
     }
     let has_body = !is_head_method && !matches!(status, 204 | 304);
     let expected = announced_length(&parts.headers).filter(|_| has_body);
-    let headers =
-        parts.headers.iter().map(|(name, value)| (name.as_str().to_string(), value.as_bytes().to_vec())).collect();
+    let headers = in_order(parts.headers);
     let body = IncomingBody::new(body, attempt.clone(), expected);
     if !has_body {
         attempt.set_body_left(Some(0));
     }
     Ok(Incoming { status, headers, body, arrival, report: attempt.report() })
+}
+
+/// A map gives the name with its first value alone.
+fn in_order(map: http::HeaderMap) -> Vec<Header> {
+    let mut headers: Vec<Header> = Vec::with_capacity(map.len());
+    for (name, value) in map {
+        if let Some(name) = name.or_else(|| headers.last().map(|(name, _)| name.clone())) {
+            headers.push((name, value));
+        }
+    }
+    headers
 }
 
 /// The body's length as announced; a transfer coding overrides it (RFC 9112 §6.3).

@@ -7,6 +7,7 @@
 use super::attempt::Attempt;
 use super::cancel::Cancel;
 use super::deadline::Deadlines;
+use super::incoming::Header;
 use crate::error::{Error, Status};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub struct Outgoing<'a> {
     pub method: &'a str,
     /// `http`, `https`, or `unix:/path/to/socket:/http/path?query`.
     pub url: &'a Url,
-    pub headers: &'a [(String, Vec<u8>)],
+    pub headers: &'a [Header],
     pub body: OutgoingBody<'a>,
     pub expect: Expect,
     /// Do not take a connection from the pool.

@@ -4,6 +4,7 @@
 //! refuses. Knows no sockets. Everything is checked here, before a connection is touched, so that ureq never
 //! finds fault with a request.
 
+use super::incoming::Header;
 use super::outgoing::OutgoingBody;
 use super::target::Target;
 use crate::error::{Error, Status, printable};
@@ -21,25 +22,19 @@ pub(super) struct Head {
     pub(super) asks_to_expect: bool,
 }
 
-pub(super) fn head(
-    method: &str,
-    target: &Target,
-    headers: &[(String, Vec<u8>)],
-    body: &OutgoingBody<'_>,
-) -> Result<Head, Error> {
+pub(super) fn head(method: &str, target: &Target, headers: &[Header], body: &OutgoingBody<'_>) -> Result<Head, Error> {
     let method = checked_method(method)?;
     let mut map = HeaderMap::with_capacity(headers.len() + 2);
     let mut bytes_max = HEAD_SLACK_BYTES + method.as_str().len() + target.uri.path().len();
     bytes_max += target.uri.query().map_or(0, str::len) + 2 * target.endpoint.host.len();
     let mut asks_to_expect = false;
     for (name, value) in headers {
-        let (name, value) = checked_header(name, value)?;
         if name == EXPECT && value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
             asks_to_expect = true;
             continue;
         }
         if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
-            check_framing(&name, &value, body)?;
+            check_framing(name, value, body)?;
             continue;
         }
         if (name == HOST || name == AUTHORIZATION) && value.to_str().is_err() {
@@ -48,9 +43,9 @@ pub(super) fn head(
         }
         bytes_max += name.as_str().len() + value.len() + 4;
         if name == HOST {
-            map.insert(name, value);
+            map.insert(HOST, value.clone());
         } else {
-            append(&mut map, name, value)?;
+            append(&mut map, name.clone(), value.clone())?;
         }
     }
     if let Some(value) = &target.authorization
@@ -80,21 +75,6 @@ fn checked_method(method: &str) -> Result<Method, Error> {
         return Err(Error::new(Status::Method, message));
     }
     Ok(parsed)
-}
-
-fn checked_header(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|cause| {
-        let shown = printable(name);
-        let message = format!("the header name `{shown}` is not an HTTP token: use letters, digits and `-`");
-        Error::new(Status::Header, message).with_cause(cause)
-    })?;
-    let value = HeaderValue::from_bytes(value).map_err(|cause| {
-        let shown = printable(name);
-        let message =
-            format!("the value of the header `{shown}` holds a control character such as CR, LF or NUL: remove it");
-        Error::new(Status::Header, message).with_cause(cause)
-    })?;
-    Ok((parsed, value))
 }
 
 fn append(map: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), Error> {

@@ -247,8 +247,11 @@ fn error_outcome(failure: &Failure) -> Value {
 }
 
 fn response_outcome(mut response: Response) -> Value {
-    let headers: Vec<Value> =
-        response.headers().iter().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect();
+    let headers: Vec<Value> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect();
     let mut body = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     let body_error = loop {

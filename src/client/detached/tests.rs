@@ -11,6 +11,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use std::sync::Mutex;
 
+/// As a caller has them from another HTTP client.
+type Header = (String, Vec<u8>);
+
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const URL: &str = "https://api.example/report?key=hidden";
 
@@ -27,6 +30,8 @@ fn client_with(config: impl FnOnce(&mut Config), policy: impl FnOnce(&mut Policy
 fn client() -> Client {
     client_with(|_| {}, |_| {})
 }
+
+const NO_HEADERS: &[Header] = &[];
 
 fn header(name: &str, value: &Value) -> Header {
     (name.to_string(), BASE64.encode(value.to_string()).into_bytes())
@@ -190,10 +195,10 @@ fn a_version_1_server_is_paid_by_its_body() {
     members.extend([("maxAmountRequired".to_string(), amount), ("network".to_string(), "base-sepolia".into())]);
     members.extend([("resource".to_string(), URL.into()), ("description".to_string(), "".into())]);
     let body = json!({"x402Version": 1, "error": "pay", "accepts": [offer]}).to_string();
-    let mut payment = client().pay("POST", URL, 402, &[], body.as_bytes()).unwrap();
+    let mut payment = client().pay("POST", URL, 402, NO_HEADERS, body.as_bytes()).unwrap();
     assert_eq!(payment.header().unwrap().0, "X-PAYMENT");
     let (_, value) = receipt(true);
-    assert_eq!(payment.settle(200, &[("X-Payment-Response".into(), value)]).unwrap().money(), Money::Paid);
+    assert_eq!(payment.settle(200, &[("X-Payment-Response", value)]).unwrap().money(), Money::Paid);
 }
 
 #[test]

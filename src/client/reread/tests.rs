@@ -5,6 +5,7 @@ use crate::client::held::Answer;
 use crate::client::response::Received;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, HeaderValue};
 
 const OFFER: &str = r#"{
     "scheme": "exact", "network": "eip155:8453", "amount": "1", "maxTimeoutSeconds": 60,
@@ -16,7 +17,8 @@ fn json(version: u8, url: &str) -> String {
 }
 
 fn held(headers: &[&str]) -> Held {
-    let headers = headers.iter().map(|json| ("payment-required".to_string(), STANDARD.encode(json).into_bytes()));
+    let name = HeaderName::from_static("payment-required");
+    let headers = headers.iter().map(|json| (name.clone(), HeaderValue::from_str(&STANDARD.encode(json)).unwrap()));
     let body = Box::new(std::io::empty());
     let answer = Answer { status: 402, headers: headers.collect(), body, received: Received::of_a_test() };
     Held::read(answer, "https://a.example/".into()).unwrap()

@@ -5,6 +5,7 @@
 //! the money to nobody. A checksum costs a Keccak hash and the same few addresses come again with every call,
 //! so each thread remembers its last ones.
 
+use super::remembered::Remembered;
 use alloy_primitives::Address;
 use std::cell::RefCell;
 use std::fmt;
@@ -63,21 +64,17 @@ impl EvmAddress {
 /// The address as EIP-55 writes it.
 fn checksummed(address: Address) -> [u8; TEXT_BYTES] {
     thread_local! {
-        /// The one used last at the end.
-        static KEPT: RefCell<Vec<(Address, [u8; TEXT_BYTES])>> = const { RefCell::new(Vec::new()) };
+        static KEPT: RefCell<Remembered<Address, [u8; TEXT_BYTES], CHECKSUMS_KEPT>> =
+            const { RefCell::new(Remembered::new()) };
     }
     let computed = || address.to_checksum_buffer(None).into_inner();
     let kept = KEPT.try_with(|kept| {
         let mut kept = kept.borrow_mut();
-        let entry = match kept.iter().rposition(|(known, _)| *known == address) {
-            Some(position) => kept.remove(position),
-            None => (address, computed()),
-        };
-        if kept.len() == CHECKSUMS_KEPT {
-            kept.remove(0);
-        }
-        kept.push(entry);
-        entry.1
+        kept.find(|known| *known == address).unwrap_or_else(|| {
+            let text = computed();
+            kept.keep(address, text);
+            text
+        })
     });
     // A thread that is ending remembers nothing any more.
     kept.unwrap_or_else(|_| computed())

@@ -11,6 +11,7 @@ mod budget;
 mod channel;
 mod network;
 mod price;
+mod remembered;
 mod solana;
 
 pub use address::{AddressError, EvmAddress};

@@ -1,12 +1,17 @@
 //! An account on Solana: a wallet, a token account, a mint or a program.
 //!
 //! Owns the reading and writing of its 32 bytes in base58. Must not know what lives there. Base58 has no checksum, so
-//! a mistyped address cannot be told from another one; only a text that spells exactly 32 bytes is read.
+//! a mistyped address cannot be told from another one; only a text that spells exactly 32 bytes is read. The same few
+//! come again with every call and several times in it, so each thread remembers its last ones.
 
+use super::remembered::Remembered;
+use std::cell::RefCell;
 use std::fmt;
 
 /// The longest text of 32 bytes.
 const TEXT_BYTES_MAX: usize = five8::BASE58_ENCODED_32_MAX_LEN;
+/// How many texts a thread remembers: the accounts of a few offers.
+const TEXTS_KEPT: usize = 16;
 
 /// 32 bytes; displayed in base58.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,11 +21,9 @@ impl SolanaAddress {
     /// Reads base58 (Bitcoin's alphabet) of 32 bytes. The error is the rest of a sentence that begins with the
     /// field's name.
     pub fn parse(text: &str) -> Result<SolanaAddress, String> {
-        let mut bytes = [0; 32];
-        match five8::decode_32(text, &mut bytes) {
-            Ok(()) => Ok(SolanaAddress(bytes)),
-            Err(_) => Err(format!("is {:?}, but must be 32 bytes in base58", crate::error::printable(text))),
-        }
+        decoded(text)
+            .map(SolanaAddress)
+            .ok_or_else(|| format!("is {:?}, but must be 32 bytes in base58", crate::error::printable(text)))
     }
 
     /// A constant of the program text: one that cannot be read does not compile.
@@ -39,6 +42,39 @@ impl SolanaAddress {
     /// The System program's address, which nobody can hold a key of.
     pub fn is_zero(&self) -> bool {
         self.0 == [0; 32]
+    }
+}
+
+fn decoded(text: &str) -> Option<[u8; 32]> {
+    thread_local! {
+        static KEPT: RefCell<Remembered<Text, [u8; 32], TEXTS_KEPT>> = const { RefCell::new(Remembered::new()) };
+    }
+    let computed = || {
+        let mut bytes = [0; 32];
+        five8::decode_32(text, &mut bytes).ok().map(|()| bytes)
+    };
+    let Some(key) = Text::of(text) else { return computed() };
+    let kept = KEPT.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        kept.find(|known| *known == key).or_else(|| {
+            let bytes = computed()?;
+            kept.keep(key, bytes);
+            Some(bytes)
+        })
+    });
+    // A thread that is ending remembers nothing any more.
+    kept.unwrap_or_else(|_| computed())
+}
+
+/// A text that may be an address: its bytes and how many they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Text([u8; TEXT_BYTES_MAX], usize);
+
+impl Text {
+    fn of(text: &str) -> Option<Text> {
+        let mut bytes = [0; TEXT_BYTES_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Text(bytes, text.len()))
     }
 }
 
@@ -69,6 +105,21 @@ mod tests {
         }
         assert!(SolanaAddress::parse("11111111111111111111111111111111").unwrap().is_zero());
         assert_eq!(SolanaAddress::from_bytes([255; 32]).to_string().len(), TEXT_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_remembered_address_is_that_of_its_text() {
+        // More addresses than are remembered, each several times and in changing order.
+        for round in 0..5_usize {
+            for at in 0..3 * TEXTS_KEPT {
+                let byte = (at * (round + 1) % (2 * TEXTS_KEPT)) as u8;
+                let bytes = [byte.wrapping_mul(37); 32];
+                let text = SolanaAddress::from_bytes(bytes).to_string();
+                assert_eq!(SolanaAddress::parse(&text).unwrap().bytes(), &bytes);
+                assert!(SolanaAddress::parse(&format!("{text}\0")).is_err());
+                assert!(SolanaAddress::parse(&text[..text.len() - 2]).is_err());
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
  *
  * What does not change between calls (offer, domain separator, most of the payload's text) is made ready once; a
  * call is a nonce, two hashes, one signature, and text. So this is a floor and no client: it trusts the server,
- * knows one offer, and checks nothing.
+ * knows one offer, and checks nothing. With `reads_all` a call has every part that a client cannot be without: the
+ * challenge is decoded and its domain hashed each time, and so is the receipt decoded.
  * libsecp256k1 is the one the library itself is built with; SECP_PREFIX is what its functions' names begin with. */
 #ifndef BENCH_EIP3009_H
 #define BENCH_EIP3009_H
@@ -29,8 +30,9 @@ struct payer {
     /* Of the offer, verbatim. */
     char offer[2048], resource[1024], amount[80], payee_hex[43];
     uint64_t timeout_s;
-    uint8_t separator[32], transfer_type[32];
+    uint8_t separator[32], domain_type[32], transfer_type[32];
     uint8_t payee[20], amount_word[32];
+    int reads_all;
 };
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -42,13 +44,16 @@ static void to_hex(const uint8_t *bytes, size_t len, char *out)
     *out = '\0';
 }
 
+static uint8_t from_hex_digit(char digit)
+{
+    const char *at = digit ? strchr(hex_digits, digit | 0x20) : NULL;
+    if (!at) die("%c is not a hexadecimal digit", digit);
+    return (uint8_t)(at - hex_digits);
+}
+
 static void from_hex(const char *hex, uint8_t *out, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned byte;
-        if (sscanf(hex + 2 + 2 * i, "%2x", &byte) != 1) die("%s is not hex", hex);
-        out[i] = (uint8_t)byte;
-    }
+    for (hex += 2; len > 0; hex += 2, len--) *out++ = (uint8_t)(from_hex_digit(hex[0]) << 4 | from_hex_digit(hex[1]));
 }
 
 static void word_of(uint64_t value, uint8_t word[32])
@@ -74,12 +79,17 @@ static size_t to_base64(const uint8_t *in, size_t len, char *out)
 
 static size_t from_base64(const char *in, size_t len, char *out)
 {
+    static int8_t values[256];
+    if (values['B'] == 0) {
+        memset(values, -1, sizeof values);
+        for (int i = 0; i < 64; i++) values[(uint8_t)base64_digits[i]] = (int8_t)i;
+    }
     uint32_t bits = 0, have = 0;
     size_t count = 0;
     for (size_t i = 0; i < len && in[i] != '='; i++) {
-        const char *digit = strchr(base64_digits, in[i]);
-        if (!digit) die("the challenge is not base64");
-        bits = bits << 6 | (uint32_t)(digit - base64_digits), have += 6;
+        int8_t value = values[(uint8_t)in[i]];
+        if (value < 0) die("not base64: %.40s", in);
+        bits = bits << 6 | (uint32_t)value, have += 6;
         if (have >= 8) have -= 8, out[count++] = (char)(bits >> have);
     }
     out[count] = '\0';
@@ -113,6 +123,9 @@ static void text_after(const char *json, const char *name, char *out, size_t cap
 
 static void payer_new(struct payer *payer, const char *key_hex)
 {
+    static const char domain_type[] = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+    static const char transfer_type[] = "TransferWithAuthorization(address from,address to,uint256 value,"
+                                        "uint256 validAfter,uint256 validBefore,bytes32 nonce)";
     payer->secp = SECP(context_preallocated_create)(malloc(SECP(context_preallocated_size)(SECP256K1_CONTEXT_NONE)),
                                                    SECP256K1_CONTEXT_NONE);
     from_hex(key_hex, payer->key, 32);
@@ -125,14 +138,13 @@ static void payer_new(struct payer *payer, const char *key_hex)
     keccak256(public_bytes + 1, 64, hash);
     memcpy(payer->address, hash + 12, 20);
     to_hex(payer->address, 20, payer->address_hex);
+    keccak256((const uint8_t *)domain_type, sizeof domain_type - 1, payer->domain_type);
+    keccak256((const uint8_t *)transfer_type, sizeof transfer_type - 1, payer->transfer_type);
 }
 
 /* Keeps the first offer of a 402's PAYMENT-REQUIRED header, and all that depends on it alone. */
 static void payer_read_offer(struct payer *payer, const struct raw *raw)
 {
-    static const char domain_type[] = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
-    static const char transfer_type[] = "TransferWithAuthorization(address from,address to,uint256 value,"
-                                        "uint256 validAfter,uint256 validBefore,bytes32 nonce)";
     char json[8192], text[256];
     uint8_t words[5 * 32] = { 0 };
     size_t len;
@@ -148,7 +160,7 @@ static void payer_read_offer(struct payer *payer, const struct raw *raw)
     const char *timeout = strstr(payer->offer, "\"maxTimeoutSeconds\":");
     payer->timeout_s = timeout ? strtoull(timeout + 20, NULL, 10) : 60;
 
-    keccak256((const uint8_t *)domain_type, sizeof domain_type - 1, words);
+    memcpy(words, payer->domain_type, 32);
     text_after(payer->offer, "\"name\":\"", text, sizeof text);
     keccak256((const uint8_t *)text, strlen(text), words + 32);
     text_after(payer->offer, "\"version\":\"", text, sizeof text);
@@ -158,7 +170,6 @@ static void payer_read_offer(struct payer *payer, const struct raw *raw)
     text_after(payer->offer, "\"asset\":\"", text, sizeof text);
     from_hex(text, words + 128 + 12, 20);
     keccak256(words, sizeof words, payer->separator);
-    keccak256((const uint8_t *)transfer_type, sizeof transfer_type - 1, payer->transfer_type);
 }
 
 static void payer_sign(const struct payer *payer, const uint8_t nonce[32], uint64_t valid_before_s, uint8_t signature[65])
@@ -200,6 +211,16 @@ static size_t payer_credential(const struct payer *payer, char out[CREDENTIAL_BY
     return to_base64((const uint8_t *)json, (size_t)len, out);
 }
 
+/* What a receipt says. */
+static void read_receipt(const char *receipt, size_t len)
+{
+    char json[2048], transaction[256];
+    if (len > sizeof json) die("the receipt is too long");
+    from_base64(receipt, len, json);
+    text_after(json, "\"transaction\":\"", transaction, sizeof transaction);
+    if (!strstr(json, "\"success\":true")) die("not paid: %s", json);
+}
+
 /* GET, 402, payment, 200, on one connection; returns the paid body's length. The offer is read where it is not yet known. */
 static size_t paid_get(struct raw *raw, struct payer *payer)
 {
@@ -207,14 +228,17 @@ static size_t paid_get(struct raw *raw, struct payer *payer)
     size_t len = (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", raw->path, raw->host);
     raw_send(raw, request, len);
     if (raw_receive(raw) != 402) die("expected 402: %.200s", raw->answer);
-    if (payer->offer[0] == '\0') payer_read_offer(payer, raw);
+    if (payer->reads_all || payer->offer[0] == '\0') payer_read_offer(payer, raw);
     len -= 2;
     len += (size_t)sprintf(request + len, "PAYMENT-SIGNATURE: ");
     len += payer_credential(payer, request + len);
     memcpy(request + len, "\r\n\r\n", 4);
     raw_send(raw, request, len + 4);
     size_t receipt_len;
-    if (raw_receive(raw) != 200 || !raw_header(raw, "payment-response", &receipt_len)) die("not paid: %.200s", raw->answer);
+    const char *receipt;
+    if (raw_receive(raw) != 200 || !(receipt = raw_header(raw, "payment-response", &receipt_len)))
+        die("not paid: %.200s", raw->answer);
+    if (payer->reads_all) read_receipt(receipt, receipt_len);
     return raw->body_len;
 }
 

@@ -19,6 +19,7 @@ type body struct {
 	call    *call
 	reading sync.Mutex // one Read at a time
 	end     error      // its last
+	left    int64      // to come, as announced; 0 or less: not known
 
 	mu       sync.Mutex // guards the rest; Close may come at any time
 	response *C.x402_response
@@ -26,8 +27,8 @@ type body struct {
 	closed   bool
 }
 
-func newBody(c *Client, ctx context.Context, made *call, from *C.x402_response) *body {
-	b := &body{client: c, ctx: ctx, call: made, response: from}
+func newBody(c *Client, ctx context.Context, made *call, from *C.x402_response, length int64) *body {
+	b := &body{client: c, ctx: ctx, call: made, response: from, left: length}
 	runtime.SetFinalizer(b, func(b *body) { b.Close() })
 	return b
 }
@@ -65,6 +66,10 @@ func (b *body) Read(to []byte) (int, error) {
 		b.end = b.call.explain(out.err)
 	case out.n == 0:
 		b.end = io.EOF
+	case b.left > 0:
+		if b.left -= int64(out.n); b.left == 0 { // all of it: no call for the end alone
+			b.end = io.EOF
+		}
 	}
 	return out.n, b.end
 }

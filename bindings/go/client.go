@@ -103,6 +103,10 @@ func (s *setup) make(options []Option) (*C.x402_client, error) {
 			return nil, err
 		}
 	}
+	// http.Client follows redirects, and a RoundTripper none.
+	if err := Set("max_redirects", "0")(s); err != nil {
+		return nil, err
+	}
 	if s.ledger == nil {
 		if err := LedgerFile("")(s); err != nil {
 			return nil, err

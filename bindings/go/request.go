@@ -146,9 +146,6 @@ func (c *call) setHead(req *http.Request) error {
 			}
 		}
 	}
-	if err := c.set("max_redirects", "0"); err != nil {
-		return err
-	}
 	own, _ := req.Context().Value(settingsKey).([][2]string)
 	for _, setting := range own {
 		if err := c.set(setting[0], setting[1]); err != nil {

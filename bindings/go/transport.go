@@ -111,6 +111,6 @@ func (c *Client) answer(req *http.Request, made *call, from *C.x402_response) *h
 			response.Request = &moved
 		}
 	}
-	response.Body = newBody(c, req.Context(), made, from)
+	response.Body = newBody(c, req.Context(), made, from, response.ContentLength)
 	return response
 }

@@ -12,6 +12,7 @@ use crate::protocol::{BUILDER_CODES_MAX, NetworkNames, is_builder_code};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
 use http::HeaderValue;
+use once_cell::sync::OnceCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,8 +122,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Every setting at its default.
+    /// Every setting at its default. The defaults are read once.
     pub fn new() -> Result<Self, Error> {
+        static DEFAULTS: OnceCell<Settings> = OnceCell::new();
+        DEFAULTS.get_or_try_init(Settings::read_defaults).cloned()
+    }
+
+    fn read_defaults() -> Result<Self, Error> {
         let mut settings = Settings {
             connect_timeout: None,
             first_byte_timeout: None,

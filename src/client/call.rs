@@ -51,7 +51,6 @@ pub(super) struct Call<'a> {
     pub(super) turned_down: Option<Payment>,
     /// The last exchange went out more than once.
     was_repeated: bool,
-    named: Url,
     pub(super) url: Url,
     pub(super) method: String,
     pub(super) headers: Vec<Header>,
@@ -99,7 +98,6 @@ impl<'a> Call<'a> {
             channel_terms: None,
             turned_down: None,
             was_repeated: false,
-            named: request.url.clone(),
             url: request.url.clone(),
             method: request.method.clone(),
             has_body: !request.body.is_empty(),
@@ -524,11 +522,11 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn asker(&self) -> Asker {
-        let redirected = !redirect::same_origin(&self.url, &self.named);
+        let redirected = !redirect::same_origin(&self.url, &self.request.url);
         let asker = self.inner.asker(&self.url, &self.method);
         Asker {
             loopback: asker.loopback || self.settings.unix_socket.is_some(),
-            redirected_from: redirected.then(|| redirect::origin(&self.named)),
+            redirected_from: redirected.then(|| redirect::origin(&self.request.url)),
             ..asker
         }
     }

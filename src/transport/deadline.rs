@@ -104,6 +104,11 @@ impl Limits {
         self.check(phase, self.expiry(phase, now), now)
     }
 
+    /// [`Limits::check_now`] at the very start.
+    pub(super) fn check_start(&self, phase: Phase) -> Result<(), Error> {
+        self.check(phase, self.expiry(phase, self.started), self.started)
+    }
+
     /// Whether any limit could end a wait in this phase.
     pub(super) fn is_bounded(&self, phase: Phase) -> bool {
         self.expiry(phase, self.started).is_some()

@@ -133,7 +133,7 @@ impl Transport {
     }
 
     fn exchange(&self, outgoing: Outgoing<'_>, attempt: &Arc<Attempt>) -> Result<Incoming, Error> {
-        attempt.limits.check_now(Phase::Connecting)?;
+        attempt.limits.check_start(Phase::Connecting)?;
         let target = target::target(outgoing.url, &self.settings.proxy, self.settings.unix_socket.as_deref())?;
         let head = request::head(outgoing.method, &target, outgoing.headers, &outgoing.body)?;
         let expect = if head.asks_to_expect { Expect::Require } else { outgoing.expect };

@@ -67,7 +67,7 @@ impl Pool {
 
     /// The connection to `endpoint` that was used last and is still fit.
     pub(super) fn take(&self, endpoint: &Endpoint) -> Option<Connection> {
-        let expired = self.take_expired();
+        let expired = self.take_expired(Instant::now());
         drop(expired); // closing is a system call each: not under the lock
         loop {
             let mut idle = self.idle();
@@ -85,7 +85,8 @@ impl Pool {
         if self.idle_max == 0 || self.idle_per_endpoint_max == 0 {
             return;
         }
-        let mut closing = self.take_expired();
+        let now = Instant::now();
+        let mut closing = self.take_expired(now);
         let mut idle = self.idle();
         let same = |other: &Idle| other.connection.endpoint == connection.endpoint;
         if idle.iter().filter(|other| same(other)).count() >= self.idle_per_endpoint_max
@@ -96,15 +97,15 @@ impl Pool {
         if idle.len() >= self.idle_max {
             closing.push(idle.remove(0));
         }
-        idle.push(Idle { connection, since: Instant::now() });
+        idle.push(Idle { connection, since: now });
         drop(idle);
         drop(closing);
     }
 
     /// The list is in the order of arrival, so the old ones are at its front.
-    fn take_expired(&self) -> Vec<Idle> {
+    fn take_expired(&self, now: Instant) -> Vec<Idle> {
         let mut idle = self.idle();
-        let expired = idle.iter().take_while(|idle| idle.since.elapsed() >= IDLE_AGE_MAX).count();
+        let expired = idle.iter().take_while(|idle| now.saturating_duration_since(idle.since) >= IDLE_AGE_MAX).count();
         idle.drain(..expired).collect()
     }
 

@@ -10,6 +10,7 @@ use super::userinfo::{self, percent_decoded};
 use crate::error::{Error, Status, printable};
 use http::Uri;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -71,12 +72,28 @@ fn unix_target(url: &Url) -> Result<Target, Error> {
     Ok(Target { endpoint, uri, authorization: None })
 }
 
+/// Without the fragment. A text that comes again and again is parsed once; one with a query is not remembered, because
+/// callers put secrets there, which must not outlive their request.
 fn uri(text: &str) -> Result<Uri, Error> {
+    thread_local! {
+        static LAST: RefCell<Option<(Box<str>, Uri)>> = const { RefCell::new(None) };
+    }
     let text = text.split('#').next().unwrap_or(text);
-    text.parse::<Uri>().map_err(|cause| {
+    let known = |last: &RefCell<Option<(Box<str>, Uri)>>| match &*last.borrow() {
+        Some((known, uri)) if **known == *text => Some(uri.clone()),
+        _ => None,
+    };
+    if let Ok(Some(uri)) = LAST.try_with(known) {
+        return Ok(uri);
+    }
+    let uri = text.parse::<Uri>().map_err(|cause| {
         let message = format!("the URL cannot be sent in a request ({cause}): percent-encode its special characters");
         Error::new(Status::Url, message).with_cause(cause)
-    })
+    })?;
+    if !text.contains('?') {
+        let _ = LAST.try_with(|last| last.replace(Some((text.into(), uri.clone()))));
+    }
+    Ok(uri)
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Held {
         purchase::terms(&self.headers, body, names)
     }
 
-    /// The header of the terms, where there is one and not several.
+    /// The header that alone says what the terms are, where there is one.
     pub fn payment_required(&self) -> Option<&[u8]> {
         purchase::payment_required(&self.headers)
     }

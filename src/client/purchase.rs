@@ -54,10 +54,11 @@ impl Inner {
     }
 }
 
-/// The header that holds the terms of version 2, where there is one and not several.
+/// The header that holds the terms, where there is one and not several. One that is empty holds none: the body does.
 pub(super) fn payment_required(headers: &[Header]) -> Option<&[u8]> {
     let mut lines = headers.iter().filter(|(name, _)| name == TERMS_HEADER_NAME);
-    lines.next().filter(|_| lines.next().is_none()).map(|(_, value)| value.as_bytes())
+    let only = lines.next().filter(|_| lines.next().is_none());
+    only.map(|(_, value)| value.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
 }
 
 /// The terms in the headers and the body of a 402.

@@ -17,9 +17,13 @@ fn json(version: u8, url: &str) -> String {
 }
 
 fn held(headers: &[&str]) -> Held {
+    held_with(headers.iter().map(|json| STANDARD.encode(json)).collect(), "")
+}
+
+fn held_with(values: Vec<String>, body: &str) -> Held {
     let name = HeaderName::from_static("payment-required");
-    let headers = headers.iter().map(|json| (name.clone(), HeaderValue::from_str(&STANDARD.encode(json)).unwrap()));
-    let body = Box::new(std::io::empty());
+    let headers = values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).unwrap()));
+    let body = Box::new(std::io::Cursor::new(body.to_string()));
     let answer = Answer { status: 402, headers: headers.collect(), body, received: Received::of_a_test() };
     Held::read(answer, "https://a.example/".into()).unwrap()
 }
@@ -70,4 +74,17 @@ fn few_are_kept_and_the_oldest_goes_first() {
     let urls: Vec<_> = kept.iter().map(|(_, challenge)| challenge.resource_url.clone().unwrap()).collect();
     let newest: Vec<_> = (KEPT_MAX..2 * KEPT_MAX).rev().map(|number| format!("https://a.example/{number}")).collect();
     assert_eq!(urls, newest);
+}
+
+#[test]
+fn an_empty_header_says_nothing_and_the_body_is_read_each_time() {
+    let readings = Readings::default();
+    let cheap = json(2, "https://a.example/x");
+    let dear = cheap.replace(r#""amount": "1""#, r#""amount": "2""#);
+    for (body, amount) in [(&cheap, "1"), (&dear, "2")] {
+        let held = held_with(vec![" ".to_string()], body);
+        let read = readings.challenge(&held, &NetworkNames::NONE).unwrap();
+        assert_eq!(read.offers[0].amount.to_string(), amount);
+    }
+    assert!(readings.0.lock().unwrap().is_empty());
 }

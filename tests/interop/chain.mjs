@@ -1,4 +1,5 @@
-// A local chain with Base Sepolia's id and a real EIP-3009 dollar at the address that USDC has there.
+// A local chain with Base Sepolia's id, a dollar with EIP-3009 at the address that USDC has there, and what stands for
+// Permit2 and x402's contracts before it at theirs.
 // Owns the chain's process and everything read from it. Knows nothing of HTTP or of x402.
 //
 // The chain mines a block each second besides one for each transaction: a chain that only mines when
@@ -11,6 +12,7 @@ import {
   createPublicClient, createTestClient, defineChain, encodeAbiParameters, getAddress, http, keccak256, pad,
   parseAbi, parseEventLogs, toHex,
 } from "viem";
+import { PERMIT2_ADDRESS, x402ExactPermit2ProxyAddress, x402UptoPermit2ProxyAddress } from "@x402/evm";
 import { DOLLAR } from "./world.mjs";
 
 const require = createRequire(import.meta.url);
@@ -19,9 +21,12 @@ const MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11";
 const ABI = parseAbi([
   "function balanceOf(address) view returns (uint256)",
   "function authorizationState(address, bytes32) view returns (bool)",
+  "function allowance(address, address) view returns (uint256)",
   "event Transfer(address indexed from, address indexed to, uint256 value)",
   "event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce)",
 ]);
+
+const PERMIT2_ABI = parseAbi(["function nonceBitmap(address, uint256) view returns (uint256)"]);
 
 const PROGRAM = "@foundry-rs/anvil-linux-amd64/bin/anvil";
 
@@ -40,7 +45,10 @@ function compile() {
   const wrong = (output.errors ?? []).filter((each) => each.severity === "error");
   if (wrong.length) throw new Error(wrong.map((each) => each.formattedMessage).join("\n"));
   const code = (name) => `0x${output.contracts["contracts.sol"][name].evm.deployedBytecode.object}`;
-  return { dollar: code("Dollar"), calls: code("Calls") };
+  return {
+    [DOLLAR.address]: code("Dollar"), [MULTICALL]: code("Calls"), [PERMIT2_ADDRESS]: code("Permits"),
+    [x402ExactPermit2ProxyAddress]: code("SettlesExact"), [x402UptoPermit2ProxyAddress]: code("SettlesUpTo"),
+  };
 }
 
 // The shell between us and the chain ends it when our end of the pipe closes, so that the chain does not
@@ -91,21 +99,29 @@ async function furnish(url, stop) {
   const transport = http(url);
   const reader = createPublicClient({ chain, transport, pollingInterval: 50, cacheTime: 0 });
   const writer = createTestClient({ chain, transport, mode: "anvil" });
-  const code = compile();
-  await writer.setCode({ address: DOLLAR.address, bytecode: code.dollar });
-  await writer.setCode({ address: MULTICALL, bytecode: code.calls });
+  for (const [address, bytecode] of Object.entries(compile())) await writer.setCode({ address, bytecode });
 
   const read = (functionName, args) =>
     reader.readContract({ address: DOLLAR.address, abi: ABI, functionName, args });
+  const store = (slot, value) =>
+    writer.setStorageAt({ address: DOLLAR.address, index: slot, value: pad(toHex(value)) });
+  const entry = (key, slot) => keccak256(encodeAbiParameters([{ type: "address" }, { type: "bytes32" }], [key, slot]));
   return {
+    url,
     chain,
     transport,
     stop,
     balance: (account) => read("balanceOf", [account]),
     nonceUsed: (account, nonce) => read("authorizationState", [account, nonce]),
-    async setBalance(account, amount) {
-      const slot = keccak256(encodeAbiParameters([{ type: "address" }, { type: "uint256" }], [account, 0n]));
-      await writer.setStorageAt({ address: DOLLAR.address, index: slot, value: pad(toHex(amount)) });
+    setBalance: (account, amount) => store(entry(account, pad("0x0")), amount),
+    /** How much Permit2 may move of an account. */
+    allowance: (account) => read("allowance", [account, PERMIT2_ADDRESS]),
+    setAllowance: (account, amount) => store(entry(PERMIT2_ADDRESS, entry(account, pad("0x2"))), amount),
+    /** Whether a signature for Permit2 was used: a bit for each nonce. */
+    async permitUsed(account, nonce) {
+      const args = [account, BigInt(nonce) >> 8n];
+      const bits = await reader.readContract({ address: PERMIT2_ADDRESS, abi: PERMIT2_ABI, functionName: "nonceBitmap", args });
+      return ((bits >> (BigInt(nonce) & 255n)) & 1n) === 1n;
     },
     /** The transfers and used nonces of one transaction, and whether the chain took it. */
     async transaction(hash) {

@@ -27,13 +27,14 @@ async function call(context, server, method, path, { wallet = PAYER, uploadBytes
   server.exchanges.length = 0;
   context.facilitator.answers.length = 0;
   const said = await context.client({
-    key: wallet.key, protocol: server.protocol, method, url: server.url + path, uploadBytes,
+    key: wallet.key, protocol: server.protocol, method, url: server.url + path, uploadBytes, node: context.chain.url,
   });
   const seen = [...server.exchanges];
   return { said, seen, before, paidWith: seen.filter((each) => each.payment), bytes: server.bytesIn() - bytesBefore };
 }
 
-async function assertPaid(context, server, result, price) {
+/** `signed`: what the client says that it signed for, where the price is less. */
+async function assertPaid(context, server, result, price, signed = price) {
   const { said, before, seen, paidWith } = result;
   assert.equal(said.status, 200, `the client got ${said.status}: ${said.refusal} ${said.body}`);
   assert.equal(paidWith.length, 1, "exactly one request may carry a payment");
@@ -42,17 +43,21 @@ async function assertPaid(context, server, result, price) {
   assert.equal(after.payee - before.payee, price.amount, "the payee must have the price");
   assert.equal(before.payer - after.payer, price.amount, "the payer must be down by the price");
   assert.equal(said.money, "paid");
-  assert.equal(said.amount, String(price.amount));
+  assert.equal(said.amount, String(signed.amount));
   assert.match(said.transaction, /^0x[0-9a-f]{64}$/);
 
-  const { authorization } = decode(paidWith[0].payment).payload;
+  const { authorization, permit2Authorization } = decode(paidWith[0].payment).payload;
   const { status, events } = await context.chain.transaction(said.transaction);
   assert.equal(status, "success", "the transaction of the receipt must have succeeded");
   const named = (name) => events.filter((event) => event.eventName === name).map((event) => event.args);
   assert.deepEqual(named("Transfer"), [
     { from: PAYER.address, to: getAddress(PAYEE[server.protocol]), value: price.amount },
   ]);
-  assert.deepEqual(named("AuthorizationUsed"), [{ authorizer: PAYER.address, nonce: authorization.nonce }]);
+  if (permit2Authorization) {
+    assert.equal(await context.chain.permitUsed(PAYER.address, permit2Authorization.nonce), true);
+  } else {
+    assert.deepEqual(named("AuthorizationUsed"), [{ authorizer: PAYER.address, nonce: authorization.nonce }]);
+  }
   context.settled.push(said.transaction);
 }
 
@@ -121,6 +126,46 @@ async function drained(context, server) {
   return `402, ${spoken}`;
 }
 
+/** What is paid is moved by Permit2, which the payer's token has to allow; exactly the price is left of that. */
+async function permit2(context, server) {
+  await context.chain.setAllowance(PAYER.address, PRICE.weather.amount);
+  const result = await call(context, server, "GET", "/permit2");
+  await assertPaid(context, server, result, PRICE.weather);
+  assert.equal(await context.chain.allowance(PAYER.address), 0n, "no more than the price may be taken");
+  return `${PRICE.weather.amount} units moved in ${result.said.transaction}`;
+}
+
+async function permit2Unapproved(context, server) {
+  await context.chain.setAllowance(PAYER.address, 0n);
+  const result = await call(context, server, "GET", "/permit2");
+  const { said } = result;
+  await assertUnmoved(context.chain, server, PAYER, result.before);
+  assert.ok([402, 412].includes(said.status), `the client got ${said.status}`);
+  assert.equal(result.paidWith.length, 1, "the payment is offered once");
+  assert.ok(["unpaid", "unknown"].includes(said.money), `money must be unpaid or unknown, is ${said.money}`);
+  const { reason } = context.facilitator.answers.at(-1);
+  assert.match(reason, /permit2_allowance_required/);
+  assert.ok(said.refusal.includes(reason), `the refusal must hold the facilitator's ${reason}: ${said.refusal}`);
+  return `${said.status}, ${reason}`;
+}
+
+/** Nothing was approved: a permit of the token's goes along, for the price alone, and the facilitator hands it in. */
+async function permit2WithPermit(context, server) {
+  await context.chain.setAllowance(PAYER.address, 0n);
+  const result = await call(context, server, "GET", "/permit2-permit");
+  await assertPaid(context, server, result, PRICE.weather);
+  assert.equal(await context.chain.allowance(PAYER.address), 0n, "no more than the price may be approved");
+  return `${PRICE.weather.amount} units moved in ${result.said.transaction}, approved by the payment itself`;
+}
+
+async function upto(context, server) {
+  await context.chain.setAllowance(PAYER.address, PRICE.ceiling.amount);
+  const result = await call(context, server, "GET", "/upto");
+  await assertPaid(context, server, result, PRICE.taken, PRICE.ceiling);
+  await context.chain.setAllowance(PAYER.address, 0n);
+  return `${PRICE.taken.amount} of ${PRICE.ceiling.amount} units moved in ${result.said.transaction}`;
+}
+
 function present(url, header, value) {
   return new Promise((resolve, reject) => {
     const request = httpRequest(`${url}/weather`, {
@@ -176,5 +221,11 @@ export const SERVER_CHECKS = [
   ["an empty wallet gets the facilitator's reason", emptyWallet],
   ["a balance gone before settlement gets the facilitator's reason", drained],
   ["a replayed payment is refused", replay],
+];
+export const V2_CHECKS = [
+  ["GET pays through Permit2", permit2],
+  ["what Permit2 may not move is not paid, and the facilitator's reason said", permit2Unapproved],
+  ["a permit beside the payment approves it", permit2WithPermit],
+  ["GET pays up to a ceiling, and what was taken moved", upto],
 ];
 export const CLOSING_CHECKS = [["the chain holds these payments and no other", books]];

@@ -10,10 +10,10 @@ export function stopClients() {
   for (const child of running) child.kill("SIGKILL");
 }
 
-export function runClient(command, { key, protocol, method, url, uploadBytes }) {
+export function runClient(command, { key, protocol, method, url, uploadBytes, node }) {
   const [program, ...leading] = command;
   const args = [...leading, method, url, ...(uploadBytes === undefined ? [] : [String(uploadBytes)])];
-  const env = { ...process.env, X402_INTEROP_KEY: key, X402_INTEROP_PROTOCOL: String(protocol) };
+  const env = { ...process.env, X402_INTEROP_KEY: key, X402_INTEROP_PROTOCOL: String(protocol), X402_INTEROP_NODE: node };
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   return new Promise((resolve, reject) => {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.0;
 
-/// A dollar with EIP-3009, as much of it as the `exact` scheme touches, under the name and version that
+/// A dollar with EIP-3009 and EIP-2612, as much of them as payments touch, under the name and version that
 /// USDC has on Base Sepolia. There is no constructor: the code is placed at the known address, and
-/// balances are written into slot 0, so that what is signed for is the real asset's domain.
+/// balances are written into slot 0 and allowances into slot 2, so that what is signed for is the real asset's domain.
 contract Dollar {
     string public constant name = "USDC";
     string public constant symbol = "USDC";
@@ -12,6 +12,8 @@ contract Dollar {
 
     mapping(address => uint256) public balanceOf; // slot 0: the suite funds accounts here
     mapping(address => mapping(bytes32 => bool)) public authorizationState;
+    mapping(address => mapping(address => uint256)) public allowance; // slot 2: owner, spender
+    mapping(address => uint256) public nonces;
 
     event Transfer(address indexed from, address indexed to, uint256 value);
     event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
@@ -19,6 +21,8 @@ contract Dollar {
     bytes32 private constant AUTHORIZATION_TYPE = keccak256(
         "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
     );
+    bytes32 private constant PERMIT_TYPE =
+        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
     // Above half the order of secp256k1 a signature is the mirror of another one, and refused.
     uint256 private constant S_MAX = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
@@ -37,6 +41,23 @@ contract Dollar {
     function transfer(address to, uint256 value) external returns (bool) {
         move(msg.sender, to, value);
         return true;
+    }
+
+    function transferFrom(address from, address to, uint256 value) external returns (bool) {
+        require(allowance[from][msg.sender] >= value, "transfer amount exceeds allowance");
+        allowance[from][msg.sender] -= value;
+        move(from, to, value);
+        return true;
+    }
+
+    function permit(
+        address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s
+    ) external {
+        require(block.timestamp <= deadline, "permit is expired");
+        bytes32 message = keccak256(abi.encode(PERMIT_TYPE, owner, spender, value, nonces[owner]++, deadline));
+        address signer = ecrecover(keccak256(abi.encodePacked("\x19\x01", DOMAIN_SEPARATOR(), message)), v, r, s);
+        require(signer != address(0) && signer == owner, "invalid signature");
+        allowance[owner][spender] = value;
     }
 
     function transferWithAuthorization(
@@ -96,6 +117,133 @@ contract Dollar {
         balanceOf[from] -= value;
         balanceOf[to] += value;
         emit Transfer(from, to, value);
+    }
+}
+
+struct TokenPermissions { address token; uint256 amount; }
+struct PermitTransferFrom { TokenPermissions permitted; uint256 nonce; uint256 deadline; }
+struct TransferDetails { address to; uint256 requestedAmount; }
+
+/// What Permit2's SignatureTransfer does for one token with a witness, under the domain of the real one.
+contract Permits {
+    mapping(address => mapping(uint256 => uint256)) public nonceBitmap;
+
+    function DOMAIN_SEPARATOR() public view returns (bytes32) {
+        bytes32 kind = keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)");
+        return keccak256(abi.encode(kind, keccak256("Permit2"), block.chainid, address(this)));
+    }
+
+    function permitWitnessTransferFrom(
+        PermitTransferFrom calldata permit, TransferDetails calldata details, address owner, bytes32 witness,
+        string calldata witnessType, bytes calldata signature
+    ) external {
+        require(block.timestamp <= permit.deadline, "signature expired");
+        require(details.requestedAmount <= permit.permitted.amount, "invalid amount");
+        uint256 bit = 1 << (permit.nonce & 0xff);
+        require(nonceBitmap[owner][permit.nonce >> 8] & bit == 0, "invalid nonce");
+        nonceBitmap[owner][permit.nonce >> 8] |= bit;
+        bytes32 digest = keccak256(
+            abi.encodePacked("\x19\x01", DOMAIN_SEPARATOR(), messageOf(permit, witness, witnessType))
+        );
+        require(signature.length == 65, "invalid signature length");
+        address signer =
+            ecrecover(digest, uint8(signature[64]), bytes32(signature[0:32]), bytes32(signature[32:64]));
+        require(signer != address(0) && signer == owner, "invalid signer");
+        Dollar(permit.permitted.token).transferFrom(owner, details.to, details.requestedAmount);
+    }
+
+    /// The spender is who calls: a signature for one contract is none for another.
+    function messageOf(PermitTransferFrom calldata permit, bytes32 witness, string calldata witnessType)
+        private view returns (bytes32)
+    {
+        bytes32 kind = keccak256(
+            abi.encodePacked(
+                "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
+                witnessType
+            )
+        );
+        bytes32 token = keccak256(
+            abi.encode(
+                keccak256("TokenPermissions(address token,uint256 amount)"),
+                permit.permitted.token,
+                permit.permitted.amount
+            )
+        );
+        return keccak256(abi.encode(kind, token, msg.sender, permit.nonce, permit.deadline, witness));
+    }
+}
+
+struct TokenPermit { uint256 value; uint256 deadline; bytes32 r; bytes32 s; uint8 v; }
+
+/// What x402's two contracts share: they ask Permit2 to pay the payee that the payer signed for, and nobody else.
+abstract contract Settles {
+    address public constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
+
+    event Settled();
+    event SettledWithPermit();
+
+    function approve(TokenPermit calldata given, PermitTransferFrom calldata permit, address owner) internal {
+        require(given.value == permit.permitted.amount, "permit for another amount");
+        Dollar(permit.permitted.token).permit(owner, PERMIT2, given.value, given.deadline, given.v, given.r, given.s);
+    }
+}
+
+/// The contract of the scheme `exact`.
+contract SettlesExact is Settles {
+    struct Witness { address to; uint256 validAfter; }
+
+    string public constant WITNESS_TYPE_STRING =
+        "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,uint256 validAfter)";
+
+    function settle(
+        PermitTransferFrom calldata permit, address owner, Witness calldata witness, bytes calldata signature
+    ) external {
+        pay(permit, owner, witness, signature);
+        emit Settled();
+    }
+
+    function settleWithPermit(
+        TokenPermit calldata given, PermitTransferFrom calldata permit, address owner, Witness calldata witness,
+        bytes calldata signature
+    ) external {
+        approve(given, permit, owner);
+        pay(permit, owner, witness, signature);
+        emit SettledWithPermit();
+    }
+
+    function pay(
+        PermitTransferFrom calldata permit, address owner, Witness calldata witness, bytes calldata signature
+    ) private {
+        require(block.timestamp >= witness.validAfter, "payment is too early");
+        bytes32 hash = keccak256(
+            abi.encode(keccak256("Witness(address to,uint256 validAfter)"), witness.to, witness.validAfter)
+        );
+        Permits(PERMIT2).permitWitnessTransferFrom(
+            permit, TransferDetails(witness.to, permit.permitted.amount), owner, hash, WITNESS_TYPE_STRING, signature
+        );
+    }
+}
+
+/// The contract of the scheme `upto`: the facilitator that was signed for says how much of the ceiling is taken.
+contract SettlesUpTo is Settles {
+    struct Witness { address to; address facilitator; uint256 validAfter; }
+
+    string public constant WITNESS_TYPE_STRING =
+        "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,address facilitator,uint256 validAfter)";
+
+    function settle(
+        PermitTransferFrom calldata permit, uint256 amount, address owner, Witness calldata witness,
+        bytes calldata signature
+    ) external {
+        require(msg.sender == witness.facilitator, "not the facilitator that was signed for");
+        require(block.timestamp >= witness.validAfter, "payment is too early");
+        require(amount <= permit.permitted.amount, "amount exceeds what is permitted");
+        bytes32 kind = keccak256("Witness(address to,address facilitator,uint256 validAfter)");
+        bytes32 hash = keccak256(abi.encode(kind, witness.to, witness.facilitator, witness.validAfter));
+        Permits(PERMIT2).permitWitnessTransferFrom(
+            permit, TransferDetails(witness.to, amount), owner, hash, WITNESS_TYPE_STRING, signature
+        );
+        emit Settled();
     }
 }
 

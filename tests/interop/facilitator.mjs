@@ -5,6 +5,7 @@ import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
+import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
 import { createWalletClient, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { DOLLAR, FACILITATOR } from "./world.mjs";
@@ -19,6 +20,7 @@ export async function startFacilitator({ chain, transport }) {
   const signer = toFacilitatorEvmSigner({ ...wallet, address: account.address }, { confirmationTimeoutMs: 10_000 });
   const facilitator = new x402Facilitator()
     .register(DOLLAR.network, new ExactEvmScheme(signer))
+    .register(DOLLAR.network, new UptoEvmScheme(signer))
     .registerV1(DOLLAR.networkV1, new ExactEvmSchemeV1(signer));
 
   const answers = [];

@@ -1,11 +1,14 @@
 // The suite's control: the official clients behind the same command line as client.c, so that a failing
 // check can be told from a failing suite.
 //   node reference-client.mjs METHOD URL [UPLOAD_BYTES]
-// The key comes in X402_INTEROP_KEY, the server's protocol (1 or 2) in X402_INTEROP_PROTOCOL.
+// The key comes in X402_INTEROP_KEY, the URL of a node in X402_INTEROP_NODE, the server's protocol (1 or 2) in X402_INTEROP_PROTOCOL.
 // x402-fetch cannot replay a stream, so uploads go through @x402/fetch to both servers.
 import { ExactEvmScheme } from "@x402/evm/exact/client";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/client";
+import { toClientEvmSigner } from "@x402/evm";
+import { UptoEvmScheme } from "@x402/evm/upto/client";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
+import { createPublicClient, http } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { createSigner, wrapFetchWithPayment as wrapFetchWithPaymentV1 } from "x402-fetch";
 import { DOLLAR, uploadChunk } from "./world.mjs";
@@ -19,14 +22,20 @@ let amount = null;
 async function observed(input, init) {
   const request = new Request(input, init);
   const payment = request.headers.get("payment-signature") ?? request.headers.get("x-payment");
-  if (payment) amount = decode(payment).payload.authorization.value;
+  if (payment) {
+    const { authorization, permit2Authorization } = decode(payment).payload;
+    amount = authorization?.value ?? permit2Authorization.permitted.amount;
+  }
   return fetch(request);
 }
 
 function payingFetch() {
   const account = privateKeyToAccount(key);
+  const node = createPublicClient({ transport: http(process.env.X402_INTEROP_NODE) });
+  const signer = toClientEvmSigner(account, node);
   const client = new x402Client()
-    .register(DOLLAR.network, new ExactEvmScheme(account))
+    .register(DOLLAR.network, new ExactEvmScheme(signer))
+    .register(DOLLAR.network, new UptoEvmScheme(signer))
     .registerV1(DOLLAR.networkV1, new ExactEvmSchemeV1(account));
   return wrapFetchWithPayment(observed, client);
 }

@@ -4,12 +4,17 @@
 //   /upload-early     the price is asked while the body is still coming
 //   /upload-continue  as early, and a client that sent `Expect: 100-continue` gets its 402 in place of the 100
 //   /drained          the handler empties the payer's wallet between verification and settlement
+// Of version 2 alone:
+//   /permit2          paid through Permit2
+//   /permit2-permit   as that, and the facilitator takes a permit of the token's (EIP-2612) for the approval
+//   /upto             a ceiling is signed, and the handler says how much of it is taken
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import express from "express";
 import { HTTPFacilitatorClient, x402ResourceServer } from "@x402/core/server";
 import { ExactEvmScheme } from "@x402/evm/exact/server";
-import { paymentMiddleware as paymentMiddlewareV2 } from "@x402/express";
+import { UptoEvmScheme } from "@x402/evm/upto/server";
+import { paymentMiddleware as paymentMiddlewareV2, setSettlementOverrides } from "@x402/express";
 import { paymentMiddleware as paymentMiddlewareV1 } from "x402-express";
 import { DOLLAR, PAYEE, PAYER, PRICE } from "./world.mjs";
 import { listen } from "./listen.mjs";
@@ -22,15 +27,28 @@ const PAID_ROUTES = [
   ["POST /upload-continue", PRICE.upload],
 ];
 
+const PERMIT2 = { extra: { assetTransferMethod: "permit2" } };
+const TAKES_PERMITS = {
+  eip2612GasSponsoring: { info: { description: "The facilitator hands in the permit.", version: "1" }, schema: {} },
+};
+const V2_ROUTES = [
+  ...PAID_ROUTES,
+  ["GET /permit2", PRICE.weather, PERMIT2],
+  ["GET /permit2-permit", PRICE.weather, PERMIT2, TAKES_PERMITS],
+  ["GET /upto", PRICE.ceiling, { scheme: "upto" }],
+];
+
 function paywallV2(facilitatorUrl) {
   const server = new x402ResourceServer(new HTTPFacilitatorClient({ url: facilitatorUrl }))
-    .register(DOLLAR.network, new ExactEvmScheme());
-  const routes = Object.fromEntries(PAID_ROUTES.map(([route, price]) => [route, {
+    .register(DOLLAR.network, new ExactEvmScheme())
+    .register(DOLLAR.network, new UptoEvmScheme());
+  const routes = Object.fromEntries(V2_ROUTES.map(([route, price, terms, extensions]) => [route, {
     accepts: {
-      scheme: "exact", price: price.text, network: DOLLAR.network, payTo: PAYEE[2], maxTimeoutSeconds: 60,
+      scheme: "exact", price: price.text, network: DOLLAR.network, payTo: PAYEE[2], maxTimeoutSeconds: 60, ...terms,
     },
     description: `v2 ${route}`,
     mimeType: "application/json",
+    ...(extensions && { extensions }),
   }]));
   return paymentMiddlewareV2(routes, server);
 }
@@ -72,6 +90,11 @@ function application(paywall, chain, exchanges) {
   app.get("/drained", async (_request, response) => {
     await chain.setBalance(PAYER.address, 0n);
     response.json({ drained: true });
+  });
+  app.get(["/permit2", "/permit2-permit"], (_request, response) => response.json({ weather: "sunny", celsius: 21 }));
+  app.get("/upto", (_request, response) => {
+    setSettlementOverrides(response, { amount: String(PRICE.taken.amount) });
+    response.json({ tokens: 17 });
   });
   app.post("/upload", (request, response) => response.json(request.received));
   app.post("/upload-early", async (request, response) => response.json(await receive(request)));

@@ -1,7 +1,7 @@
 // Starts chain, facilitator and servers, lets the client pay, and reports a line for each check.
 //   node suite.mjs CLIENT [ARGUMENT...]
 import { startChain } from "./chain.mjs";
-import { CLOSING_CHECKS, SERVER_CHECKS } from "./checks.mjs";
+import { CLOSING_CHECKS, SERVER_CHECKS, V2_CHECKS } from "./checks.mjs";
 import { runClient, stopClients } from "./client.mjs";
 import { startFacilitator } from "./facilitator.mjs";
 import { startServer } from "./servers.mjs";
@@ -43,7 +43,7 @@ async function main(command) {
   for (const protocol of [2, 1]) {
     const server = await startServer(protocol, facilitator.url, chain);
     stops.push(server.stop);
-    for (const [name, run] of SERVER_CHECKS) {
+    for (const [name, run] of [...SERVER_CHECKS, ...(protocol === 2 ? V2_CHECKS : [])]) {
       const funds = await chain.balance(PAYER.address);
       await check(`v${protocol}, ${MIDDLEWARE[protocol]}: ${name}`, () => run({ ...context, funds: () => funds }, server));
     }

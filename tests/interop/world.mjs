@@ -23,6 +23,9 @@ export const PAYEE = { 1: `0x${"a1".repeat(20)}`, 2: `0x${"b2".repeat(20)}` };
 export const PRICE = {
   weather: { amount: 1_000n, text: "$0.001" },
   upload: { amount: 20_000n, text: "$0.02" },
+  // What is signed for at most, and what is taken of it.
+  ceiling: { amount: 50_000n, text: "$0.05" },
+  taken: { amount: 12_345n },
 };
 
 // A few bytes over the 8 MiB that a client is likely to keep in memory.

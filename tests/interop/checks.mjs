@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { getAddress } from "viem";
-import { DOLLAR, EMPTY, PAYEE, PAYER, PAYER_FUNDS, PRICE, UPLOAD_BYTES, UPLOAD_SHA256 } from "./world.mjs";
+import {
+  DOLLAR, EMPTY, PAYEE, PAYER, PAYER_FUNDS, PRICE, SOLANA_EMPTY, SOLANA_PAYEE, SOLANA_PAYER, UPLOAD_BYTES, UPLOAD_SHA256,
+} from "./world.mjs";
 
 const REPLAY_MS_MAX = 15_000;
 // A body that waits for its 100 crosses once; 2 % and 64 KiB are for chunk framing and heads.
@@ -21,13 +23,14 @@ async function assertUnmoved(chain, server, wallet, before) {
 }
 
 /** One call of the client, with the requests the server saw and the balances around it. */
-async function call(context, server, method, path, { wallet = PAYER, uploadBytes } = {}) {
+async function call(context, server, method, path, { wallet = PAYER, solana = SOLANA_PAYER, uploadBytes, solanaNode = "" } = {}) {
   const before = await balances(context.chain, server, wallet);
   const bytesBefore = server.bytesIn();
   server.exchanges.length = 0;
   context.facilitator.answers.length = 0;
   const said = await context.client({
-    key: wallet.key, protocol: server.protocol, method, url: server.url + path, uploadBytes, node: context.chain.url,
+    key: wallet.key, solanaKey: solana.key, protocol: server.protocol, method, url: server.url + path, uploadBytes,
+    node: context.chain.url, solanaNode, spareNode: context.solana.url,
   });
   const seen = [...server.exchanges];
   return { said, seen, before, paidWith: seen.filter((each) => each.payment), bytes: server.bytesIn() - bytesBefore };
@@ -166,9 +169,59 @@ async function upto(context, server) {
   return `${PRICE.taken.amount} of ${PRICE.ceiling.amount} units moved in ${result.said.transaction}`;
 }
 
-function present(url, header, value) {
+/** On Solana: with the offer's blockhash nothing is asked of a node, without one the client asks `solanaNode`. */
+async function solanaPaid(context, server, options) {
+  const balances = () => Promise.all([SOLANA_PAYER.address, SOLANA_PAYEE].map(context.solana.balance));
+  const [payer, payee] = await balances();
+  const { said, seen, paidWith } = await call(context, server, "GET", "/solana", options);
+  assert.equal(said.status, 200, `the client got ${said.status}: ${said.refusal} ${said.body}`);
+  assert.equal(paidWith.length, 1, "exactly one request may carry a payment");
+  assert.equal(seen.length, 2, "one request is refused and one is paid");
+  assert.deepEqual(await balances(), [payer - PRICE.weather.amount, payee + PRICE.weather.amount]);
+  assert.deepEqual([said.money, said.amount], ["paid", String(PRICE.weather.amount)]);
+  assert.match(said.transaction, /^[1-9A-HJ-NP-Za-km-z]{64,88}$/);
+  assert.ok(context.solana.transaction(said.transaction).succeeded, "the transaction of the receipt must have succeeded");
+  context.captured.solana = paidWith[0].payment;
+  return `${PRICE.weather.amount} units moved in ${said.transaction}`;
+}
+
+async function solanaHinted(context, server) {
+  server.hints.rpcUrl = context.solana.url;
+  return solanaPaid(context, server, {});
+}
+
+async function solanaAsked(context, server) {
+  server.hints.rpcUrl = undefined;
+  return solanaPaid(context, server, { solanaNode: context.solana.url });
+}
+
+async function solanaEmpty(context, server) {
+  server.hints.rpcUrl = context.solana.url;
+  const payee = await context.solana.balance(SOLANA_PAYEE);
+  const { said, paidWith } = await call(context, server, "GET", "/solana", { solana: SOLANA_EMPTY });
+  assert.equal(said.status, 402);
+  assert.equal(paidWith.length, 1, "the payment is offered once");
+  assert.ok(["unpaid", "unknown"].includes(said.money), `money must be unpaid or unknown, is ${said.money}`);
+  assert.equal(await context.solana.balance(SOLANA_PAYEE), payee, "no balance may move");
+  const reason = context.facilitator.answers.at(-1).reason.split("\n")[0];
+  assert.ok(said.refusal.includes(reason), `the refusal must hold the facilitator's ${reason}: ${said.refusal}`);
+  return `402, ${reason}`;
+}
+
+async function solanaReplay(context, server) {
+  assert.ok(context.captured.solana, "the paid GET must have run first");
+  const payee = await context.solana.balance(SOLANA_PAYEE);
+  const answer = await present(server.url, "payment-signature", context.captured.solana, "/solana");
+  assert.equal(answer.status, 402);
+  assert.equal(await context.solana.balance(SOLANA_PAYEE), payee, "no balance may move");
+  const { errorReason } = decode(answer.headers["payment-response"]);
+  assert.ok(errorReason, "the facilitator must say why");
+  return `402, ${errorReason}`;
+}
+
+function present(url, header, value, path = "/weather") {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(`${url}/weather`, {
+    const request = httpRequest(url + path, {
       headers: { [header]: value }, agent: false, signal: AbortSignal.timeout(REPLAY_MS_MAX),
     }, async (response) => {
       let body = "";
@@ -227,5 +280,9 @@ export const V2_CHECKS = [
   ["what Permit2 may not move is not paid, and the facilitator's reason said", permit2Unapproved],
   ["a permit beside the payment approves it", permit2WithPermit],
   ["GET pays up to a ceiling, and what was taken moved", upto],
+  ["GET pays on Solana, with the offer's blockhash", solanaHinted],
+  ["GET pays on Solana, with a blockhash from a node", solanaAsked],
+  ["an empty wallet on Solana gets the facilitator's reason", solanaEmpty],
+  ["a replayed payment on Solana is refused", solanaReplay],
 ];
 export const CLOSING_CHECKS = [["the chain holds these payments and no other", books]];

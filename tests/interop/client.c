@@ -2,7 +2,8 @@
  *
  *     client METHOD URL [UPLOAD_BYTES]
  *
- * The key comes in X402_INTEROP_KEY, the URL of a node of the chain in X402_INTEROP_NODE. With UPLOAD_BYTES the body is streamed from a callback that cannot
+ * The keys come in X402_INTEROP_KEY and X402_INTEROP_SOLANA_KEY, the URLs of the chains' nodes in X402_INTEROP_NODE and
+ * X402_INTEROP_SOLANA_NODE. With UPLOAD_BYTES the body is streamed from a callback that cannot
  * rewind, its length not declared. Prints one line of JSON: what the library says of answer and money.
  * Ends with 0 when there was an answer of any status, 1 when there was none, 2 when it was called wrongly.
  */
@@ -75,14 +76,23 @@ static int report_failure(x402_error *error) {
     return 1;
 }
 
-static x402_status client_open(const char *key, const char *node, x402_client **client, x402_error **error) {
+static const char *environment(const char *name) {
+    const char *value = getenv(name);
+    return value ? value : "";
+}
+
+static x402_status client_open(x402_client **client, x402_error **error) {
     x402_wallet *wallet = NULL;
     x402_config *config = NULL;
+    const char *solana_key = environment("X402_INTEROP_SOLANA_KEY");
     x402_status status = x402_wallet_new(&wallet, error);
-    if (status == X402_OK) status = x402_wallet_add_evm_key(wallet, key, error);
+    if (status == X402_OK) status = x402_wallet_add_evm_key(wallet, environment("X402_INTEROP_KEY"), error);
+    if (status == X402_OK && *solana_key) status = x402_wallet_add_solana_key(wallet, solana_key, error);
     if (status == X402_OK) status = x402_config_new(&config, error);
     if (status == X402_OK) status = x402_config_wallet(config, wallet, error);
-    if (status == X402_OK) status = x402_config_set(config, "evm_rpc", node, error);
+    if (status == X402_OK) status = x402_config_set(config, "evm_rpc", environment("X402_INTEROP_NODE"), error);
+    if (status == X402_OK)
+        status = x402_config_set(config, "solana_rpc", environment("X402_INTEROP_SOLANA_NODE"), error);
     if (status == X402_OK) status = x402_client_new(config, client, error);
     x402_config_free(config);
     x402_wallet_free(wallet);
@@ -123,12 +133,11 @@ int main(int argc, char **argv) {
     x402_response *response = NULL;
     x402_error *error = NULL;
     x402_status status;
-    const char *key = getenv("X402_INTEROP_KEY"), *node = getenv("X402_INTEROP_NODE");
-    if (argc < 3 || argc > 4 || !key || (argc == 4 && !parse_length(argv[3], &upload.length))) {
+    if (argc < 3 || argc > 4 || (argc == 4 && !parse_length(argv[3], &upload.length))) {
         fprintf(stderr, "usage: X402_INTEROP_KEY=0x... %s METHOD URL [UPLOAD_BYTES]\n", argv[0]);
         return 2;
     }
-    status = client_open(key, node ? node : "", &client, &error);
+    status = client_open(&client, &error);
     if (status == X402_OK) status = request_open(argv[1], argv[2], &upload, &request, &error);
     if (status == X402_OK) status = x402_client_send(client, request, &response, &error);
     if (status == X402_OK) status = report(response, &error);

@@ -10,10 +10,13 @@ export function stopClients() {
   for (const child of running) child.kill("SIGKILL");
 }
 
-export function runClient(command, { key, protocol, method, url, uploadBytes, node }) {
+export function runClient(command, { key, solanaKey, protocol, method, url, uploadBytes, node, solanaNode, spareNode }) {
   const [program, ...leading] = command;
   const args = [...leading, method, url, ...(uploadBytes === undefined ? [] : [String(uploadBytes)])];
-  const env = { ...process.env, X402_INTEROP_KEY: key, X402_INTEROP_PROTOCOL: String(protocol), X402_INTEROP_NODE: node };
+  const env = {
+    ...process.env, X402_INTEROP_KEY: key, X402_INTEROP_SOLANA_KEY: solanaKey, X402_INTEROP_PROTOCOL: String(protocol),
+    X402_INTEROP_NODE: node, X402_INTEROP_SOLANA_NODE: solanaNode, X402_INTEROP_SOLANA_SPARE_NODE: spareNode,
+  };
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   return new Promise((resolve, reject) => {

@@ -6,14 +6,17 @@ import { toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
 import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
+import { toFacilitatorSvmSigner } from "@x402/svm";
+import { ExactSvmScheme } from "@x402/svm/exact/facilitator";
 import { createWalletClient, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { DOLLAR, FACILITATOR } from "./world.mjs";
+import { DOLLAR, FACILITATOR, SOLANA_DOLLAR, SOLANA_FACILITATOR } from "./world.mjs";
 import { listen } from "./listen.mjs";
+import { signerOf } from "./solana.mjs";
 
 const REQUEST_BYTES_MAX = 1024 * 1024;
 
-export async function startFacilitator({ chain, transport }) {
+export async function startFacilitator({ chain, transport }, solana) {
   const account = privateKeyToAccount(FACILITATOR.key);
   const wallet = createWalletClient({ account, chain, transport, pollingInterval: 50, cacheTime: 0 })
     .extend(publicActions);
@@ -21,6 +24,9 @@ export async function startFacilitator({ chain, transport }) {
   const facilitator = new x402Facilitator()
     .register(DOLLAR.network, new ExactEvmScheme(signer))
     .register(DOLLAR.network, new UptoEvmScheme(signer))
+    .register(SOLANA_DOLLAR.network, new ExactSvmScheme(
+      toFacilitatorSvmSigner(await signerOf(SOLANA_FACILITATOR.key), { defaultRpcUrl: solana.url }),
+    ))
     .registerV1(DOLLAR.networkV1, new ExactEvmSchemeV1(signer));
 
   const answers = [];

@@ -7,6 +7,7 @@
 // Of version 2 alone:
 //   /permit2          paid through Permit2
 //   /permit2-permit   as that, and the facilitator takes a permit of the token's (EIP-2612) for the approval
+//   /solana           paid on Solana; the offer holds a blockhash where `hints.rpcUrl` says whom to ask for one
 //   /upto             a ceiling is signed, and the handler says how much of it is taken
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
@@ -14,9 +15,10 @@ import express from "express";
 import { HTTPFacilitatorClient, x402ResourceServer } from "@x402/core/server";
 import { ExactEvmScheme } from "@x402/evm/exact/server";
 import { UptoEvmScheme } from "@x402/evm/upto/server";
+import { ExactSvmScheme } from "@x402/svm/exact/server";
 import { paymentMiddleware as paymentMiddlewareV2, setSettlementOverrides } from "@x402/express";
 import { paymentMiddleware as paymentMiddlewareV1 } from "x402-express";
-import { DOLLAR, PAYEE, PAYER, PRICE } from "./world.mjs";
+import { DOLLAR, PAYEE, PAYER, PRICE, SOLANA_DOLLAR, SOLANA_PAYEE } from "./world.mjs";
 import { listen } from "./listen.mjs";
 
 const PAID_ROUTES = [
@@ -36,12 +38,14 @@ const V2_ROUTES = [
   ["GET /permit2", PRICE.weather, PERMIT2],
   ["GET /permit2-permit", PRICE.weather, PERMIT2, TAKES_PERMITS],
   ["GET /upto", PRICE.ceiling, { scheme: "upto" }],
+  ["GET /solana", PRICE.weather, { network: SOLANA_DOLLAR.network, payTo: SOLANA_PAYEE }],
 ];
 
-function paywallV2(facilitatorUrl) {
+function paywallV2(facilitatorUrl, hints) {
   const server = new x402ResourceServer(new HTTPFacilitatorClient({ url: facilitatorUrl }))
     .register(DOLLAR.network, new ExactEvmScheme())
-    .register(DOLLAR.network, new UptoEvmScheme());
+    .register(DOLLAR.network, new UptoEvmScheme())
+    .register(SOLANA_DOLLAR.network, new ExactSvmScheme(hints));
   const routes = Object.fromEntries(V2_ROUTES.map(([route, price, terms, extensions]) => [route, {
     accepts: {
       scheme: "exact", price: price.text, network: DOLLAR.network, payTo: PAYEE[2], maxTimeoutSeconds: 60, ...terms,
@@ -91,7 +95,7 @@ function application(paywall, chain, exchanges) {
     await chain.setBalance(PAYER.address, 0n);
     response.json({ drained: true });
   });
-  app.get(["/permit2", "/permit2-permit"], (_request, response) => response.json({ weather: "sunny", celsius: 21 }));
+  app.get(["/permit2", "/permit2-permit", "/solana"], (_request, response) => response.json({ weather: "sunny", celsius: 21 }));
   app.get("/upto", (_request, response) => {
     setSettlementOverrides(response, { amount: String(PRICE.taken.amount) });
     response.json({ tokens: 17 });
@@ -108,7 +112,8 @@ function application(paywall, chain, exchanges) {
 /** `exchanges`: the requests as they arrived. `bytesIn()`: the bytes that arrived, heads and framing included. */
 export async function startServer(protocol, facilitatorUrl, chain) {
   const exchanges = [];
-  const paywall = protocol === 1 ? paywallV1(facilitatorUrl) : paywallV2(facilitatorUrl);
+  const hints = {};
+  const paywall = protocol === 1 ? paywallV1(facilitatorUrl) : paywallV2(facilitatorUrl, hints);
   const app = application(paywall, chain, exchanges);
   const server = createServer(app);
   server.on("checkContinue", (request, response) => {
@@ -118,5 +123,5 @@ export async function startServer(protocol, facilitatorUrl, chain) {
   const sockets = [];
   server.on("connection", (socket) => sockets.push(socket));
   const bytesIn = () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0);
-  return { ...(await listen(server)), protocol, exchanges, bytesIn };
+  return { ...(await listen(server)), protocol, exchanges, bytesIn, hints };
 }

@@ -5,7 +5,8 @@ import { CLOSING_CHECKS, SERVER_CHECKS, V2_CHECKS } from "./checks.mjs";
 import { runClient, stopClients } from "./client.mjs";
 import { startFacilitator } from "./facilitator.mjs";
 import { startServer } from "./servers.mjs";
-import { PAYER, PAYER_FUNDS } from "./world.mjs";
+import { startSolana } from "./solana.mjs";
+import { PAYER, PAYER_FUNDS, SOLANA_FACILITATOR, SOLANA_PAYEE, SOLANA_PAYER } from "./world.mjs";
 
 const SUITE_MS_MAX = 300_000;
 const MIDDLEWARE = { 2: "@x402/express 2.27.0", 1: "x402-express 1.2.0" };
@@ -34,10 +35,12 @@ async function main(command) {
   const chain = await startChain();
   stops.push(chain.stop);
   await chain.setBalance(PAYER.address, PAYER_FUNDS);
-  const facilitator = await startFacilitator(chain);
+  const solana = await startSolana([[SOLANA_PAYER.address, PAYER_FUNDS], [SOLANA_PAYEE, 0n]], SOLANA_FACILITATOR.address);
+  stops.push(solana.stop);
+  const facilitator = await startFacilitator(chain, solana);
   stops.push(facilitator.stop);
   const context = {
-    chain, facilitator, settled: [], captured: {},
+    chain, solana, facilitator, settled: [], captured: {},
     client: (options) => runClient(command, options),
   };
   for (const protocol of [2, 1]) {

@@ -17,7 +17,7 @@
 //!  9. a 402 that is not paid comes back whole
 //! 10. what costs nothing passes untouched
 //!
-//! There are eleven shapes of a call, about 3,300 operations and 12,000 failures. A run takes a sample by a seed that is
+//! There are twelve shapes of a call, about 3,700 operations and 14,000 failures. A run takes a sample by a seed that is
 //! printed and that `X402_SEED` repeats; `X402_FAULTS_ALL=1` takes everything, `X402_FAULTS_SHAPE=get` one shape of it,
 //! and with `X402_FAULTS_NUMBER=207` one operation.
 
@@ -162,6 +162,8 @@ fn traced(shape: &Shape) -> String {
     let bench = Bench::new(shape);
     let evidence = bench.experiment(shape, None, folder.path(), Broken::Nothing);
     assert_eq!(violations(&evidence), [], "{} without a failure", shape.name);
+    let asked = evidence.scenes[0].server.requests_seen.iter().filter(|seen| seen.target.ends_with("what=a")).count();
+    assert!(!shape.prepaid || asked == 3, "{}: {asked} requests for a purchase and a prepaid one", shape.name);
     std::fs::read_to_string(folder.path().join("notes")).unwrap()
 }
 

@@ -1,7 +1,7 @@
 /* driver.c: buys as it is told and says what each purchase came to, one JSON object a line. Judges nothing.
  *
  *     driver base=URL other=URL [ledger=PATH] [budget=TEXT] [method=POST body=BYTES rewind=1 declare=1] [named=1]
- *            [redirect=1] [queued=1] [memory=BYTES] [worker=NAME threads=N] STEP...
+ *            [redirect=1] [queued=1] [prepay=1] [memory=BYTES] [worker=NAME threads=N] STEP...
  *
  * Steps, in order: "+" begins to count operations, "-" ends it; "buy:NAME" buys /buy?what=NAME; "pay:NAME" does so as
  * the user of another HTTP client would, with x402_client_pay; "free" gets /free;
@@ -34,7 +34,7 @@ static int fails(const char *name)
 static struct {
     const char *base, *other, *ledger_path, *method, *budget, *memory, *worker;
     uint64_t body;
-    int rewind, declare, named, redirect, queued, threads, descriptors;
+    int rewind, declare, named, redirect, queued, prepay, threads, descriptors;
     x402_wallet *wallet;
     x402_ledger *ledger;
     x402_client *client;
@@ -133,6 +133,8 @@ static int set_up(x402_config *config, x402_policy *policy, x402_error **error)
     TRY(x402_config_policy(config, policy, error));
     TRY(x402_config_set(config, "first_byte_timeout_ms", "3000", error));
     TRY(x402_config_set(config, "idle_timeout_ms", "3000", error));
+    if (my.prepay)
+        TRY(x402_config_set(config, "prepay", "1", error));
     if (my.memory)
         TRY(x402_config_set(config, "replay_memory", my.memory, error));
     TRY(x402_config_log(config, log_line, NULL, error));
@@ -466,7 +468,8 @@ static int is_setting(const char *argument)
         const char *name;
         int *number;
     } numbers[] = {{"rewind", &my.rewind},     {"declare", &my.declare}, {"named", &my.named},
-                   {"redirect", &my.redirect}, {"queued", &my.queued},   {"threads", &my.threads}};
+                   {"redirect", &my.redirect}, {"queued", &my.queued},   {"prepay", &my.prepay},
+                   {"threads", &my.threads}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if ((value = value_of(argument, texts[i].name)))
             return *texts[i].text = value, 1;

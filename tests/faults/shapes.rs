@@ -23,6 +23,8 @@ pub struct Shape {
     pub detached: bool,
     /// The call runs on a queue's threads, which let go of the client in their own time: descriptors are not counted.
     pub queued: bool,
+    /// The second purchase of the first process is paid with its first request.
+    pub prepaid: bool,
     /// The server settles the first payment and says nothing.
     first_answer_lost: bool,
 }
@@ -36,19 +38,28 @@ const GET: Shape = Shape {
     has_body: false,
     detached: false,
     queued: false,
+    prepaid: false,
     first_answer_lost: false,
 };
 
 const POST: Shape =
     Shape { name: "post", arguments: "named=1 method=POST body=100000 rewind=1 declare=1", has_body: true, ..GET };
 
-pub const SHAPES: [Shape; 11] = [
+pub const SHAPES: [Shape; 12] = [
     GET,
     Shape { name: "get-unnamed", arguments: "", named: false, ..GET },
     Shape { name: "get-by-name", arguments: "named=1 localhost=1", ..GET },
     Shape { name: "get-repeated", numbered: "buy:a buy:a close", first_answer_lost: true, ..GET },
     Shape { name: "get-detached", arguments: "", numbered: "pay:a close", named: false, detached: true, ..GET },
     Shape { name: "get-queued", arguments: "named=1 queued=1", queued: true, ..GET },
+    Shape {
+        name: "get-prepaid",
+        arguments: "prepay=1",
+        numbered: "buy:a buy:a close",
+        named: false,
+        prepaid: true,
+        ..GET
+    },
     Shape { name: "get-in-memory", numbered: "buy:a", file: false, ..GET },
     POST,
     Shape { name: "post-spooled", arguments: "named=1 method=POST body=100000 memory=30000", ..POST },

@@ -4,8 +4,8 @@
 const fs = require('node:fs');
 const { createFetch, paymentOf } = require('../lib/index.js');
 
-/* Calls before the clock starts, as many as the program in C makes. */
-const WARMUP_CALLS = 20;
+/* Calls before the clock starts: until V8 compiles nothing more, which the program in C has done before it runs. */
+const WARMUP_CALLS = 10_000;
 /* The development keys that the program in C has. */
 const EVM_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
 const SOLANA_KEY = '2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd';

@@ -283,7 +283,9 @@ pub fn printable_claim(text: &str) -> String {
 /// `text` with every run of more than `most` digits cut short.
 fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> Cow<'_, str> {
     const DIGITS_SHOWN: usize = 8;
-    if text.len() <= most {
+    // As nearly every text is. What is beyond ASCII is no digit, so that its bytes end a run as its character does.
+    let runs = text.as_bytes().split(|byte| !is_digit(char::from(*byte)));
+    if text.len() <= most || runs.map(<[u8]>::len).max().is_none_or(|longest| longest <= most) {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
@@ -307,7 +309,8 @@ fn without_runs(text: &str, is_digit: impl Fn(char) -> bool, most: usize) -> Cow
 /// The same JSON with every character that [`printable`] would replace written as an escape: serde leaves DEL, the C1
 /// controls and the overrides of direction as they are, and a terminal obeys them. Outside of strings JSON has none.
 pub fn printable_json(json: String) -> String {
-    if !json.chars().any(|c| c.is_control() || is_direction_override(c)) {
+    let is_plain = json.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if is_plain || !json.chars().any(|c| c.is_control() || is_direction_override(c)) {
         return json;
     }
     let escape = |c: char| match c {

@@ -11,10 +11,15 @@ use crate::protocol::{Challenge, Offer, Receipt};
 use crate::scheme::attested::{self, Attestation, Expected, Verdict};
 use crate::scheme::{self, Payable};
 use once_cell::sync::OnceCell;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
+
+/// What the record says of a statement that the server signed: the verdict, by whom, what is wrong with it.
+const OFFER_NAMES: [&str; 3] = ["offer_signature", "offer_signer", "offer_signature_problem"];
+const RECEIPT_NAMES: [&str; 3] = ["receipt_signature", "receipt_signer", "receipt_signature_problem"];
 
 /// Cheap to clone; every text is fixed once it is handed out.
 #[derive(Clone, Debug)]
@@ -334,7 +339,7 @@ impl Payment {
     }
 
     pub fn json(&self) -> &str {
-        self.0.json.get_or_init(|| printable_json(self.0.to_json().to_string()))
+        self.0.json.get_or_init(|| printable_json(serde_json::to_string(&*self.0).unwrap_or_default()))
     }
 
     pub fn money(&self) -> Money {
@@ -392,16 +397,23 @@ impl Facts {
     }
 
     fn to_json(&self) -> Value {
-        let mut out = Map::new();
-        out.insert("money".into(), json!(money_name(self.money)));
-        out.insert("retry".into(), json!(self.retry.name()));
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// The record as callers see it. Written straight into the text: a tree of it would cost as much again.
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("money", money_name(self.money))?;
+        out.serialize_entry("retry", self.retry.name())?;
         let (at_risk, at_risk_usd) = self.at_risk();
-        out.insert("at_risk".into(), json!(at_risk));
+        out.serialize_entry("at_risk", &at_risk)?;
         if let Some(usd) = at_risk_usd {
-            out.insert("at_risk_usd".into(), json!(usd));
+            out.serialize_entry("at_risk_usd", &usd)?;
         }
         if self.entry != 0 {
-            out.insert("entry".into(), json!(self.entry));
+            out.serialize_entry("entry", &self.entry)?;
         }
         for (name, text) in [
             ("scheme", &self.scheme),
@@ -415,43 +427,43 @@ impl Facts {
             ("note", &self.note),
         ] {
             if !text.is_empty() {
-                out.insert(name.into(), json!(text));
+                out.serialize_entry(name, text)?;
             }
         }
         if let Some(usd) = &self.usd {
-            out.insert("usd".into(), json!(usd));
+            out.serialize_entry("usd", usd)?;
         }
         if !self.refusals.is_empty() {
-            out.insert("refusals".into(), Value::Array(self.refusals.clone()));
+            out.serialize_entry("refusals", &self.refusals)?;
         }
         if let Some(draw) = &self.draw {
-            out.insert("channel".into(), json!(draw.channel.to_string()));
-            out.insert("deposit".into(), json!(draw.deposit.to_string()));
-            out.insert("claimable".into(), json!(draw.claimable.to_string()));
+            out.serialize_entry("channel", &draw.channel.to_string())?;
+            out.serialize_entry("deposit", &draw.deposit.to_string())?;
+            out.serialize_entry("claimable", &draw.claimable.to_string())?;
         }
         if let Some(charged) = &self.charged {
-            out.insert("charged".into(), json!(charged));
+            out.serialize_entry("charged", charged)?;
         }
         if let Some(approval) = self.approval.as_ref().filter(|_| self.approval_missing) {
-            out.insert("approval".into(), approval.clone());
+            out.serialize_entry("approval", approval)?;
         }
         if let Some(receipt) = self.receipt.as_ref().and_then(ReceiptRecord::to_json) {
-            out.insert("receipt".into(), receipt);
+            out.serialize_entry("receipt", &receipt)?;
         }
-        for (name, statement) in [("offer", &self.offer_statement), ("receipt", &self.receipt_statement)] {
-            let Some(statement) = statement else { continue };
-            out.insert(format!("{name}_signature"), json!(statement.verdict_name()));
+        for (names, statement) in [(OFFER_NAMES, &self.offer_statement), (RECEIPT_NAMES, &self.receipt_statement)] {
+            let (Some(statement), [verdict, signer, problem]) = (statement, names) else { continue };
+            out.serialize_entry(verdict, statement.verdict_name())?;
             if !statement.signer.is_empty() {
-                out.insert(format!("{name}_signer"), json!(statement.signer));
+                out.serialize_entry(signer, &statement.signer)?;
             }
             if let Verdict::Invalid(why) = &statement.verdict {
-                out.insert(format!("{name}_signature_problem"), json!(why));
+                out.serialize_entry(problem, why)?;
             }
         }
         if let Some(former) = &self.former {
-            out.insert("former".into(), former.clone());
+            out.serialize_entry("former", former)?;
         }
-        Value::Object(out)
+        out.end()
     }
 }
 

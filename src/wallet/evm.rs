@@ -199,6 +199,22 @@ mod tests {
         assert_eq!(one.address(), "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf");
     }
 
+    /// Two signatures with one nonce give the key away, and the nonce is hashed by a function that we hand to the signer:
+    /// every signature is that of an implementation that shares nothing with it.
+    #[test]
+    fn signatures_are_those_of_another_implementation_bit_for_bit() {
+        let mut seed = [7; 32];
+        for round in 0..64_u32 {
+            seed = alloy_primitives::keccak256([seed.as_slice(), &round.to_be_bytes()].concat()).0;
+            let digest = alloy_primitives::keccak256(seed).0;
+            let ours = EvmKey::from_hex(&alloy_primitives::hex::encode(seed)).unwrap();
+            let theirs = k256::ecdsa::SigningKey::from_slice(&seed).unwrap();
+            let (signature, recovery) = theirs.sign_prehash_recoverable(&digest);
+            let expected = [signature.to_bytes().as_slice(), &[27 + recovery.to_byte()]].concat();
+            assert_eq!(*ours.sign_typed(&digest, String::new).unwrap(), expected, "round {round}");
+        }
+    }
+
     #[test]
     fn each_wrong_key_has_its_own_sentence_and_is_never_repeated() {
         let long = format!("{KEY}0");

@@ -43,7 +43,9 @@ impl<'a> Terms<'a> {
         let amount =
             amount.ok_or_else(|| format!("amount is {}, more than a token on Solana can count", offer.amount))?;
         let known = known_asset(&offer.network, &offer.asset);
-        if let Some(asset) = known_elsewhere(&offer.network, &offer.asset) {
+        if known.is_none()
+            && let Some(asset) = known_elsewhere(&offer.network, &offer.asset)
+        {
             return Err(format!("asset is {} of {}, and not of {}", asset.symbol, asset.network, offer.network));
         }
         let known = known.map(Token::of_table).transpose()?;
@@ -171,7 +173,8 @@ pub(super) fn extra_number(offer: &Offer, field: &str) -> Result<Option<u64>, St
 }
 
 pub(super) fn extra_address(offer: &Offer, field: &str) -> Result<Option<SolanaAddress>, String> {
-    optional_text(offer, field)?.map(|text| address(&format!("extra.{field}"), text)).transpose()
+    let named = |why| format!("extra.{field} {why}");
+    optional_text(offer, field)?.map(|text| unnamed_address(text).map_err(named)).transpose()
 }
 
 /// A member that is there and not null.
@@ -181,9 +184,14 @@ fn extra<'a>(offer: &'a Offer, field: &str) -> Option<&'a Value> {
 }
 
 fn address(field: &str, text: &str) -> Result<SolanaAddress, String> {
-    let address = SolanaAddress::parse(text).map_err(|why| format!("{field} {why}"))?;
+    unnamed_address(text).map_err(|why| format!("{field} {why}"))
+}
+
+/// The error is the rest of a sentence that begins with the field's name.
+fn unnamed_address(text: &str) -> Result<SolanaAddress, String> {
+    let address = SolanaAddress::parse(text)?;
     if address.is_zero() {
-        return Err(format!("{field} is the System program, whose key nobody holds"));
+        return Err("is the System program, whose key nobody holds".into());
     }
     Ok(address)
 }

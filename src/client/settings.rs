@@ -12,7 +12,7 @@ use crate::protocol::{BUILDER_CODES_MAX, NetworkNames, is_builder_code};
 use crate::transport::proxy::{EnvironmentProxies, Proxy, ProxyChoice};
 use crate::transport::tls::{TlsSettings, TlsVersion};
 use http::HeaderValue;
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBox;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -122,10 +122,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Every setting at its default. The defaults are read once.
+    /// Every setting at its default. The defaults are read once, and nobody waits for who reads them: a process that is
+    /// forked meanwhile would wait for ever.
     pub fn new() -> Result<Self, Error> {
-        static DEFAULTS: OnceCell<Settings> = OnceCell::new();
-        DEFAULTS.get_or_try_init(Settings::read_defaults).cloned()
+        static DEFAULTS: OnceBox<Settings> = OnceBox::new();
+        DEFAULTS.get_or_try_init(|| Settings::read_defaults().map(Box::new)).cloned()
     }
 
     fn read_defaults() -> Result<Self, Error> {

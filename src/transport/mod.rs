@@ -99,6 +99,7 @@ pub struct Transport {
     agent: ureq::Agent,
     pool: Arc<Pool>,
     expect: ExpectMemory,
+    last_uri: target::LastUri,
     tls_config: OnceCell<Arc<rustls::ClientConfig>>,
 }
 
@@ -112,6 +113,7 @@ impl Transport {
             agent: agent::agent(),
             pool,
             expect: ExpectMemory::default(),
+            last_uri: target::LastUri::default(),
             tls_config: OnceCell::new(),
         };
         let tls = &transport.settings.tls;
@@ -134,7 +136,8 @@ impl Transport {
 
     fn exchange(&self, outgoing: Outgoing<'_>, attempt: &Arc<Attempt>) -> Result<Incoming, Error> {
         attempt.limits.check_start(Phase::Connecting)?;
-        let target = target::target(outgoing.url, &self.settings.proxy, self.settings.unix_socket.as_deref())?;
+        let target =
+            target::target(outgoing.url, &self.settings.proxy, self.settings.unix_socket.as_deref(), &self.last_uri)?;
         let head = request::head(outgoing.method, &target, outgoing.headers, &outgoing.body)?;
         let expect = if head.asks_to_expect { Expect::Require } else { outgoing.expect };
         let is_head_method = outgoing.method == "HEAD";

@@ -10,10 +10,10 @@ use super::userinfo::{self, percent_decoded};
 use crate::error::{Error, Status, printable};
 use http::Uri;
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use url::Url;
 
 const UNIX_HOST: &str = "localhost";
@@ -27,10 +27,15 @@ pub(super) struct Target {
 }
 
 /// `unix_socket` sends every request there, whatever host its URL names.
-pub(super) fn target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>) -> Result<Target, Error> {
+pub(super) fn target(
+    url: &Url,
+    proxies: &ProxyChoice,
+    unix_socket: Option<&Path>,
+    last: &LastUri,
+) -> Result<Target, Error> {
     match url.scheme() {
-        "http" | "https" => web_target(url, proxies, unix_socket),
-        "unix" => unix_target(url),
+        "http" | "https" => web_target(url, proxies, unix_socket, last),
+        "unix" => unix_target(url, last),
         other => Err(Error::new(
             Status::Url,
             format!("the URL's scheme `{}` is not served: use http, https or unix", printable(other)),
@@ -38,7 +43,7 @@ pub(super) fn target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path
     }
 }
 
-fn web_target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>) -> Result<Target, Error> {
+fn web_target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>, last: &LastUri) -> Result<Target, Error> {
     let no_host = || Error::new(Status::Url, "the URL names no host: write it as http://host/path");
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(no_host)?;
     let port = url.port_or_known_default().ok_or_else(no_host)?;
@@ -54,11 +59,11 @@ fn web_target(url: &Url, proxies: &ProxyChoice, unix_socket: Option<&Path>) -> R
     } else {
         userinfo::take_authorization(bare.to_mut())?
     };
-    let uri = uri(bare.as_str())?;
+    let uri = last.of(bare.as_str())?;
     Ok(Target { endpoint: Endpoint { is_https: url.scheme() == "https", host, port, route }, uri, authorization })
 }
 
-fn unix_target(url: &Url) -> Result<Target, Error> {
+fn unix_target(url: &Url, last: &LastUri) -> Result<Target, Error> {
     let (socket, path) = url.path().split_once(":/").unwrap_or((url.path(), ""));
     if !socket.starts_with('/') {
         let message = "a unix URL names a socket by its absolute path: unix:/path/to/socket:/http/path";
@@ -66,34 +71,38 @@ fn unix_target(url: &Url) -> Result<Target, Error> {
     }
     let socket = PathBuf::from(OsString::from_vec(percent_decoded(socket)));
     let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
-    let uri = uri(&format!("http://{UNIX_HOST}/{path}{query}"))?;
+    let uri = last.of(&format!("http://{UNIX_HOST}/{path}{query}"))?;
     let route = Route::UnixSocket(socket);
     let endpoint = Endpoint { is_https: false, host: UNIX_HOST.to_string(), port: 80, route };
     Ok(Target { endpoint, uri, authorization: None })
 }
 
-/// Without the fragment. A text that comes again and again is parsed once; one with a query is not remembered, because
-/// callers put secrets there, which must not outlive their request.
-fn uri(text: &str) -> Result<Uri, Error> {
-    thread_local! {
-        static LAST: RefCell<Option<(Box<str>, Uri)>> = const { RefCell::new(None) };
+/// The URI of the last request, found by its text: one that comes again and again is parsed once. It ends with its
+/// transport, because paths hold keys of nodes; a text with a query, where callers put secrets, is not kept at all.
+#[derive(Default)]
+pub(super) struct LastUri(Mutex<Option<(Box<str>, Uri)>>);
+
+impl LastUri {
+    /// Without the fragment. Where another thread is at it the text is just parsed.
+    fn of(&self, text: &str) -> Result<Uri, Error> {
+        let text = text.split('#').next().unwrap_or(text);
+        if let Some((known, uri)) = self.0.try_lock().as_deref().ok().and_then(Option::as_ref)
+            && **known == *text
+        {
+            return Ok(uri.clone());
+        }
+        let uri = text.parse::<Uri>().map_err(|cause| {
+            let message =
+                format!("the URL cannot be sent in a request ({cause}): percent-encode its special characters");
+            Error::new(Status::Url, message).with_cause(cause)
+        })?;
+        if !text.contains('?')
+            && let Ok(mut last) = self.0.try_lock()
+        {
+            *last = Some((text.into(), uri.clone()));
+        }
+        Ok(uri)
     }
-    let text = text.split('#').next().unwrap_or(text);
-    let known = |last: &RefCell<Option<(Box<str>, Uri)>>| match &*last.borrow() {
-        Some((known, uri)) if **known == *text => Some(uri.clone()),
-        _ => None,
-    };
-    if let Ok(Some(uri)) = LAST.try_with(known) {
-        return Ok(uri);
-    }
-    let uri = text.parse::<Uri>().map_err(|cause| {
-        let message = format!("the URL cannot be sent in a request ({cause}): percent-encode its special characters");
-        Error::new(Status::Url, message).with_cause(cause)
-    })?;
-    if !text.contains('?') {
-        let _ = LAST.try_with(|last| last.replace(Some((text.into(), uri.clone()))));
-    }
-    Ok(uri)
 }
 
 #[cfg(test)]
@@ -101,7 +110,7 @@ mod tests {
     use super::*;
 
     fn target_of(text: &str) -> Result<Target, Error> {
-        target(&Url::parse(text).unwrap(), &ProxyChoice::None, None)
+        target(&Url::parse(text).unwrap(), &ProxyChoice::None, None, &LastUri::default())
     }
 
     #[test]
@@ -122,5 +131,15 @@ mod tests {
         assert_eq!(target_of("unix:/run/a.sock").unwrap().uri, "http://localhost/");
         assert_eq!(target_of("unix:relative").err().map(|error| error.status), Some(Status::Url));
         assert_eq!(target_of("ftp://host/").err().map(|error| error.status), Some(Status::Url));
+    }
+
+    #[test]
+    fn a_uri_that_comes_again_is_that_of_its_text_and_no_query_is_kept() {
+        let last = LastUri::default();
+        for text in ["http://a/x", "http://a/x", "http://a/x?key=1", "http://a/x", "http://a/x#f", "http://a/y"] {
+            assert_eq!(last.of(text).unwrap(), text.split('#').next().unwrap());
+            assert!(!last.0.lock().unwrap().as_ref().unwrap().0.contains('?'));
+        }
+        assert!(last.of("http://a/ y").is_err());
     }
 }

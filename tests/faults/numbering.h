@@ -34,13 +34,20 @@ static fault by_chance(const char *operation)
             return our.table[i].fault;
 }
 
+static fault by_plan(const char *operation, long number)
+{
+    if (our.at < 0 || number < our.at || strcmp(our.planned.operation, operation) != 0)
+        return none;
+    return atomic_exchange(&our.met, 1) ? none : our.planned.fault;
+}
+
 /* One operation more: what is to happen to it. `path` or, without one, `fd` says on what. */
 static fault next(const char *operation, int fd, const char *path)
 {
     if (inside || !atomic_load(&our.counting))
         return none;
     long number = atomic_fetch_add(&our.count, 1) + 1;
-    fault fault = our.per_million ? by_chance(operation) : number == our.at ? our.planned : none;
+    fault fault = our.per_million ? by_chance(operation) : by_plan(operation, number);
     int everything = our.at < 0 && !our.per_million;
     if (our.notes >= 0 && (everything || fault.action)) {
         char of_fd[PATH_BYTES_MAX] = "";

@@ -69,7 +69,7 @@ pub struct Fault {
 impl Fault {
     /// For the shim.
     pub fn plan(&self) -> String {
-        format!("{} {} {}", self.number, self.action, self.value)
+        format!("{} {} {} {}", self.number, self.operation, self.action, self.value)
     }
 
     /// Whether the process does not outlive it.

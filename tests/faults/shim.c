@@ -7,7 +7,8 @@
  * The fsync itself is not passed on: only the model counts here, and it makes the run fast.
  *
  * From the environment:
- *   X402_FAULT_PLAN     "AT ACTION VALUE": the operation of this number fails
+ *   X402_FAULT_PLAN     "AT OPERATION ACTION VALUE": the operation of this number fails; where it is another one, because
+ *                       the run did not go quite as the traced one (one read got what took two), the next of this name
  *   X402_FAULT_RANDOM   "SEED PER_MILLION": operations fail by chance
  *   X402_FAULT_TABLE    "OPERATION:ACTION:VALUE ...": what chance chooses from
  *   X402_FAULT_NOTES    a file: one line for every operation (without a plan), or for those that failed
@@ -89,7 +90,8 @@ static struct {
     atomic_int counting;
     atomic_long count;
     long at;
-    fault planned;
+    entry planned;
+    atomic_int met; /* the planned failure took place */
     atomic_ulong dice;
     unsigned per_million;
     entry table[ENTRIES_MAX];
@@ -130,8 +132,8 @@ __attribute__((constructor)) static void start(void)
     const char *table = getenv("X402_FAULT_TABLE"), *root = getenv("X402_FAULT_ROOT");
     char name[24];
     our.at = -1;
-    if (plan && sscanf(plan, "%ld %23s %d", &our.at, name, &our.planned.value) == 3)
-        our.planned.action = action_of(name);
+    if (plan && sscanf(plan, "%ld %23s %23s %d", &our.at, our.planned.operation, name, &our.planned.fault.value) == 4)
+        our.planned.fault.action = action_of(name);
     unsigned long seed = 0;
     if (chance && sscanf(chance, "%lu %u", &seed, &our.per_million) == 2)
         atomic_store(&our.dice, seed);

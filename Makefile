@@ -44,7 +44,7 @@ test-rust:
 	$(CARGO) test --locked --quiet --all-targets
 
 # The library as it ships, in release; the server from the build that test-rust made.
-test-c: $(BUILD)/release/configured
+test-c: $(BUILD)/release/configured-tests
 	$(CARGO) build --locked --quiet --example paying_server
 	cmake --build $(BUILD)/release --parallel 2
 	cd $(BUILD)/release && ctest --output-on-failure --parallel 2
@@ -81,9 +81,13 @@ install: library
 	@# The loader's cache, where this is an installation and not a package, and may be written.
 	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
-# A mark of our own: cmake leaves its cache behind where it failed.
+# Marks of our own: cmake leaves its cache behind where it failed. Whoever builds or installs needs nothing that only the
+# tests need.
 $(BUILD)/release/configured:
-	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release && touch $@
+	cmake -S . -B $(BUILD)/release -DCMAKE_BUILD_TYPE=Release -DX402_TESTS=OFF && touch $@
+
+$(BUILD)/release/configured-tests: $(BUILD)/release/configured
+	cmake -S . -B $(BUILD)/release -DX402_TESTS=ON && touch $@
 
 # Instrumented code must not mix with other code, so cargo gets a target directory of its own.
 $(BUILD)/asan/configured:

@@ -21,4 +21,5 @@ pub use budget::{Budget, Scope};
 pub use channel::{CLAIMABLE_BITS, ChannelId, Correction, Draw, OnChain, claimable, missing};
 pub use network::Network;
 pub use price::{Price, Usd};
+pub(crate) use remembered::Remembered;
 pub use solana::SolanaAddress;

@@ -53,12 +53,13 @@ fn decoded(text: &str) -> Option<[u8; 32]> {
         let mut bytes = [0; 32];
         five8::decode_32(text, &mut bytes).ok().map(|()| bytes)
     };
-    let Some(key) = Text::of(text) else { return computed() };
     let kept = KEPT.try_with(|kept| {
         let mut kept = kept.borrow_mut();
-        kept.find(|known| *known == key).or_else(|| {
+        kept.find(|known| known.is(text)).or_else(|| {
             let bytes = computed()?;
-            kept.keep(key, bytes);
+            if let Some(text) = Text::of(text) {
+                kept.keep(text, bytes);
+            }
             Some(bytes)
         })
     });
@@ -66,8 +67,7 @@ fn decoded(text: &str) -> Option<[u8; 32]> {
     kept.unwrap_or_else(|_| computed())
 }
 
-/// A text that may be an address: its bytes and how many they are.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A text that is an address: its bytes and how many they are.
 struct Text([u8; TEXT_BYTES_MAX], usize);
 
 impl Text {
@@ -75,6 +75,10 @@ impl Text {
         let mut bytes = [0; TEXT_BYTES_MAX];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         Some(Text(bytes, text.len()))
+    }
+
+    fn is(&self, text: &str) -> bool {
+        self.0.get(..self.1) == Some(text.as_bytes())
     }
 }
 

@@ -4,7 +4,7 @@
 //! was signed. Whoever holds the value can present the payment, so it is never shown and is zeroed on drop.
 
 use super::challenge::{Challenge, Offer};
-use super::{Version, wire, x402};
+use super::{Version, base64_text, x402};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -22,9 +22,7 @@ impl Credential {
             Version::V1 => (x402::v1::CREDENTIAL_HEADER, x402::v1::credential_json(offer, payload)),
             Version::V2 => (x402::v2::CREDENTIAL_HEADER, x402::v2::credential_json(challenge, offer, payload)),
         };
-        let mut value = Zeroizing::new(String::with_capacity(wire::encoded_len(json.len())));
-        wire::encode_header(&json, &mut value);
-        Credential { name, value }
+        Credential { name, value: base64_text::encoded(json.as_bytes()) }
     }
 
     /// `PAYMENT-SIGNATURE` (v2) or `X-PAYMENT` (v1).

@@ -4,6 +4,7 @@
 //! out. Must not know keys, policies or sockets. A part that is wrong is named, and one malformed offer
 //! never hides the others: the caller sees each with its reason.
 
+pub mod base64_text;
 mod challenge;
 mod credential;
 mod json;

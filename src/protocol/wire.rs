@@ -9,7 +9,7 @@ use super::limits::{JSON_DEPTH_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::error::printable;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -48,16 +48,6 @@ pub(super) fn decode_header(value: &[u8], bytes_max: usize) -> Result<String, Fa
         .decode(value)
         .map_err(|why| Fault::new("base64", format!("is not of the standard alphabet or is cut short ({why})")))?;
     String::from_utf8(bytes).map_err(|_| Fault::new("JSON", "is not UTF-8"))
-}
-
-/// Appends the padded base64 of `json`.
-pub(super) fn encode_header(json: &str, out: &mut String) {
-    STANDARD.encode_string(json, out);
-}
-
-/// How many base64 characters `bytes` bytes become.
-pub(super) fn encoded_len(bytes: usize) -> usize {
-    bytes.div_ceil(3) * 4
 }
 
 /// Reads the text of one JSON object.

@@ -6,6 +6,7 @@
 use super::secret::Secret;
 use super::signer::{SignKind, Signer};
 use crate::error::{Error, Status, printable};
+use curve25519_dalek::Scalar;
 use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::Sha512;
@@ -30,8 +31,31 @@ struct Inner {
 
 #[derive(Debug)]
 enum Held {
-    Here(Secret),
+    Here(Expanded),
     Elsewhere(Signer),
+}
+
+/// What signs: the seed's two halves (RFC 8032 §5.1.5), which each signature would make of it anew.
+#[derive(Debug)]
+struct Expanded {
+    scalar: Secret,
+    prefix: Secret,
+}
+
+impl Expanded {
+    fn of(seed: &[u8; 32]) -> Result<(Expanded, VerifyingKey), Error> {
+        let key = ExpandedSecretKey::from(seed);
+        let mut expanded = Expanded { scalar: Secret::empty()?, prefix: Secret::empty()? };
+        expanded.scalar.bytes_mut().copy_from_slice(key.scalar.as_bytes());
+        expanded.prefix.bytes_mut().copy_from_slice(&key.hash_prefix);
+        Ok((expanded, VerifyingKey::from(&key)))
+    }
+
+    /// Wiped when it is dropped. Errors are `Status::Sign`.
+    fn key(&self) -> Result<ExpandedSecretKey, Error> {
+        let scalar = Scalar::from_bytes_mod_order(*self.scalar.bytes()?);
+        Ok(ExpandedSecretKey { scalar, hash_prefix: *self.prefix.bytes()? })
+    }
 }
 
 impl SolanaKey {
@@ -55,8 +79,8 @@ impl SolanaKey {
         if secret.is_zero() {
             return Err(fail("the private key is zero; check where it was read from".into()));
         }
-        let public = VerifyingKey::from(&ExpandedSecretKey::from(secret.bytes()?));
-        Ok(SolanaKey::new(Held::Here(secret), public))
+        let (expanded, public) = Expanded::of(secret.bytes()?)?;
+        Ok(SolanaKey::new(Held::Here(expanded), public))
     }
 
     /// A signer elsewhere, whose public key `address` is. Errors are `Status::Key`.
@@ -89,10 +113,7 @@ impl SolanaKey {
     /// An ed25519 signature (RFC 8032). Errors are `Status::Sign`.
     pub fn sign_message(&self, message: &[u8]) -> Result<[u8; 64], Error> {
         match &self.0.held {
-            Held::Here(secret) => {
-                let expanded = ExpandedSecretKey::from(secret.bytes()?);
-                Ok(raw_sign::<Sha512>(&expanded, message, &self.0.public).to_bytes())
-            }
+            Held::Here(expanded) => Ok(raw_sign::<Sha512>(&expanded.key()?, message, &self.0.public).to_bytes()),
             Held::Elsewhere(signer) => {
                 let answer = signer.ask(SignKind::SolanaMessage, message)?.ok_or_else(|| {
                     Error::new(Status::Sign, "the signer does not sign solana-message, which is all there is to sign")

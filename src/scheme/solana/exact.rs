@@ -29,42 +29,50 @@ pub(super) fn check_flow(offer: &Offer) -> Result<(), String> {
     }
 }
 
-/// The four calls, in the order that facilitators ask for.
-pub(super) fn instructions(
-    terms: &Terms<'_>,
+/// What the transfer is about.
+pub(super) struct Used {
     token: Token,
+    mint: SolanaAddress,
     payer: SolanaAddress,
-    memo: Vec<u8>,
-) -> Result<Vec<Instruction>, String> {
+    /// The accounts of payer and payee in the token.
+    source: SolanaAddress,
+    destination: SolanaAddress,
+}
+
+pub(super) fn used(terms: &Terms<'_>, token: Token, payer: SolanaAddress) -> Result<Used, String> {
     let account = |field: &str, owner: SolanaAddress| {
         let holding = Holding { owner, token_program: token.program, mint: terms.mint };
         holding.account().ok_or_else(|| format!("{field} has no token account in this asset"))
     };
-    let source = account("payer", payer)?;
-    let destination = account("payTo", terms.payee)?;
-    let mut data = vec![12];
-    data.extend(terms.amount.to_le_bytes());
-    data.push(token.decimals);
+    let (source, destination) = (account("payer", payer)?, account("payTo", terms.payee)?);
+    Ok(Used { token, mint: terms.mint, payer, source, destination })
+}
+
+/// The four calls, in the order that facilitators ask for.
+pub(super) fn instructions(used: &Used, amount: u64, memo: Vec<u8>) -> [Instruction; 4] {
+    let mut data = Vec::with_capacity(10);
+    data.push(12);
+    data.extend(amount.to_le_bytes());
+    data.push(used.token.decimals);
     let transfer = Instruction {
-        program: token.program,
+        program: used.token.program,
         accounts: vec![
-            Account::written(source),
-            Account::read(terms.mint),
-            Account::written(destination),
-            Account::read(payer).signing(),
+            Account::written(used.source),
+            Account::read(used.mint),
+            Account::written(used.destination),
+            Account::read(used.payer).signing(),
         ],
         data,
     };
     let [limit, price] = compute_budget(COMPUTE_UNITS);
-    Ok(vec![limit, price, transfer, note(memo)])
+    [limit, price, transfer, note(memo)]
 }
 
 /// The fee payer signs for the fee alone: a facilitator refuses a transaction that uses it for anything else.
-pub(super) fn check_fee_payer(fee_payer: &SolanaAddress, instructions: &[Instruction]) -> Result<(), String> {
-    let uses = |instruction: &Instruction| {
-        instruction.program == *fee_payer || instruction.accounts.iter().any(|account| account.address == *fee_payer)
-    };
-    if instructions.iter().any(uses) {
+pub(super) fn check_fee_payer(fee_payer: &SolanaAddress, used: &Used) -> Result<(), String> {
+    let Used { token, mint, payer, source, destination } = used;
+    let addresses = [&token.program, mint, payer, source, destination, &program::COMPUTE_BUDGET, &program::MEMO];
+    if addresses.contains(&fee_payer) {
         return Err(format!("extra.feePayer is {fee_payer}, which the transfer itself uses"));
     }
     Ok(())

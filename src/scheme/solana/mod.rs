@@ -16,10 +16,8 @@ mod upto;
 use super::{Authorization, Ingredients, Need, Payable, Supported, cannot_sign};
 use crate::error::{Error, printable};
 use crate::money::{SolanaAddress, TransferMethod};
-use crate::protocol::{Offer, Version};
+use crate::protocol::{Offer, Version, base64_text};
 use crate::wallet::{SolanaKey, Wallet};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use message::{Instruction, Message};
 use terms::Terms;
 use upto::Channel;
@@ -66,8 +64,7 @@ pub(super) fn payable(offer: &Offer, wallet: &Wallet) -> Result<Payable, String>
     match &scheme {
         Scheme::Exact => {
             if let Some(token) = terms.known_token() {
-                let instructions = exact::instructions(&terms, token, payer, Vec::new())?;
-                exact::check_fee_payer(&terms.fee_payer, &instructions)?;
+                exact::check_fee_payer(&terms.fee_payer, &exact::used(&terms, token, payer)?)?;
             }
         }
         Scheme::UpTo(channel) => channel.check_payer(&payer)?,
@@ -118,9 +115,9 @@ pub(super) fn authorize(
     let payload = match &scheme {
         Scheme::Exact => {
             let [memo, ..] = split(&nonce);
-            let instructions = exact::instructions(&terms, token, payer, terms.memo(&memo)).map_err(refused)?;
-            exact::check_fee_payer(&terms.fee_payer, &instructions).map_err(refused)?;
-            exact::payload(&sign(&instructions)?)
+            let used = exact::used(&terms, token, payer).map_err(refused)?;
+            exact::check_fee_payer(&terms.fee_payer, &used).map_err(refused)?;
+            exact::payload(&sign(&exact::instructions(&used, terms.amount, terms.memo(&memo)))?)
         }
         Scheme::UpTo(channel) => {
             channel.check_payer(&payer).map_err(refused)?;
@@ -161,7 +158,5 @@ fn signed(
     let signature = key.sign_message(message.bytes())?;
     let transaction = message.signed_by(payer, &signature);
     let transaction = transaction.ok_or_else(|| cannot_sign("the payer does not sign this transaction"))?;
-    let mut base64 = Zeroizing::new(String::with_capacity(message::TRANSACTION_BYTES_MAX.div_ceil(3) * 4));
-    STANDARD.encode_string(&*transaction, &mut base64);
-    Ok(base64)
+    Ok(base64_text::encoded(&transaction))
 }

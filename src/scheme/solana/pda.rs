@@ -5,7 +5,7 @@
 //! thread remembers its last token accounts.
 
 use super::program;
-use crate::money::SolanaAddress;
+use crate::money::{Remembered, SolanaAddress};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use ring::digest::{Context, SHA256};
 use std::cell::RefCell;
@@ -40,20 +40,16 @@ impl Holding {
     /// The owner's associated token account.
     pub fn account(&self) -> Option<SolanaAddress> {
         thread_local! {
-            /// The one used last at the end.
-            static KEPT: RefCell<Vec<(Holding, SolanaAddress)>> = const { RefCell::new(Vec::new()) };
+            static KEPT: RefCell<Remembered<Holding, SolanaAddress, ACCOUNTS_KEPT>> =
+                const { RefCell::new(Remembered::new()) };
         }
         let kept = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
-            let entry = match kept.iter().rposition(|(known, _)| known == self) {
-                Some(position) => kept.remove(position),
-                None => (*self, self.derived()?),
-            };
-            if kept.len() == ACCOUNTS_KEPT {
-                kept.remove(0);
-            }
-            kept.push(entry);
-            Some(entry.1)
+            kept.find(|known| known == self).or_else(|| {
+                let account = self.derived()?;
+                kept.keep(*self, account);
+                Some(account)
+            })
         });
         // A thread that is ending remembers nothing any more.
         kept.unwrap_or_else(|_| self.derived())

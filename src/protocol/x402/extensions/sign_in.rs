@@ -7,6 +7,7 @@
 
 use crate::error::printable;
 use crate::money::Network;
+use crate::protocol::base64_text;
 use crate::protocol::json::{Document, Json};
 use crate::protocol::timestamp;
 use crate::protocol::wire::{self, Fault};
@@ -249,8 +250,6 @@ impl SignIn {
             json.insert("signatureScheme".into(), scheme.as_str().into());
         }
         json.insert("signature".into(), signature.into());
-        let mut value = String::new();
-        wire::encode_header(&Value::Object(json).to_string(), &mut value);
-        value
+        base64_text::encoded(Value::Object(json).to_string().as_bytes()).to_string()
     }
 }

@@ -91,6 +91,25 @@ fn nothing_strays_into_the_top_level() {
 }
 
 /// The top-level module that a file of `src` belongs to.
+/// The benchmark's other side signs on Solana with what the library signs with, and not with an older version of it.
+#[test]
+fn the_benchmark_signs_with_the_library_s_versions() {
+    let versions = |lock: &str| -> Vec<(String, String)> {
+        let text = fs::read_to_string(root().join(lock)).unwrap();
+        let value =
+            |line: &str, name: &str| line.strip_prefix(name).map(|rest| rest.trim_matches([' ', '=', '"']).to_string());
+        let lines: Vec<&str> = text.lines().collect();
+        let pairs = lines.windows(2).filter_map(|pair| Some((value(pair[0], "name")?, value(pair[1], "version")?)));
+        pairs.collect()
+    };
+    let ours = versions("Cargo.lock");
+    let theirs = versions("tests/bench/ed25519/Cargo.lock");
+    for name in ["ed25519-dalek", "curve25519-dalek", "sha2"] {
+        let pair = theirs.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name} is not in it"));
+        assert!(ours.contains(pair), "{name} {} is none of the library's; update tests/bench/ed25519", pair.1);
+    }
+}
+
 fn module_of(name: &str) -> Option<&str> {
     name.strip_prefix("src/").map(|rest| rest.split(['/', '.']).next().unwrap_or(""))
 }

@@ -75,7 +75,7 @@ fn signature(evidence: &Evidence<'_>) -> String {
     evidence.scenes[0].sent[0].signature.clone()
 }
 
-const BREAKINGS: [(u8, &str, Breaking); 23] = [
+const BREAKINGS: [(u8, &str, Breaking); 24] = [
     (0, "a hang", |evidence| evidence.scenes[1].run.hung = true),
     (0, "an exit", |evidence| evidence.scenes[1].run.succeeded = false),
     (0, "a step left out", |evidence| replace(evidence, "free", "free", "nothing")),
@@ -107,8 +107,9 @@ const BREAKINGS: [(u8, &str, Breaking); 23] = [
         let requests = &mut evidence.scenes[1].server.requests_seen;
         requests.iter_mut().find(|seen| seen.target.starts_with("/buy")).unwrap().body_sha256 = Some("00".into());
     }),
-    (6, "the key", |evidence| write(evidence, hex(&evidence.key).into_bytes())),
-    (6, "the key's bytes", |evidence| write(evidence, evidence.key.to_vec())),
+    (6, "the key", |evidence| write(evidence, hex(&evidence.keys[0]).into_bytes())),
+    (6, "the second key", |evidence| write(evidence, hex(&evidence.keys[1]).into_bytes())),
+    (6, "the key's bytes", |evidence| write(evidence, evidence.keys[0].to_vec())),
     (6, "a signature", |evidence| write(evidence, signature(evidence).into_bytes())),
     (6, "a signature's bytes", |evidence| {
         let digits = signature(evidence);

@@ -75,7 +75,7 @@ fn worker(number: usize, server: &Server, folder: &Path, seeds: &[u64], table: &
 #[test]
 fn failures_by_chance_in_many_threads_break_no_invariant() {
     let mut dice = Dice::seeded();
-    let server = Server::start(&scenario(answers(&mut dice, 150))).unwrap();
+    let server = Server::start(&scenario(json!({"price": PRICE.to_string()}), answers(&mut dice, 150))).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let seeds: Vec<Vec<u64>> = (0..PROCESSES).map(|_| (0..STARTS).map(|_| dice.throw(1 << 60)).collect()).collect();
     let table = plan::table();

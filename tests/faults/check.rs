@@ -35,8 +35,8 @@ pub struct Evidence<'a> {
     pub original: (String, String),
     /// Everything that the processes wrote: name and bytes.
     pub written: Vec<(String, Vec<u8>)>,
-    /// The wallet's key.
-    pub key: [u8; 32],
+    /// The wallet's keys.
+    pub keys: [[u8; 32]; 2],
 }
 
 /// Every violation, with the invariant's number. 0: the experiment itself did not go as it should.
@@ -147,7 +147,8 @@ fn signatures_are_recorded(scene: &Scene, out: &mut Problems) {
         let transaction = settled.and_then(|seen| seen.transaction.clone()).unwrap_or_default();
         let of_it = |row: &&super::lab::Row| {
             let by_transaction = row.nonce.is_none() && !transaction.is_empty() && row.transaction == transaction;
-            row.counts() && (row.nonce.as_ref() == Some(&sent.nonce) || by_transaction)
+            let by_nonce = row.nonce.as_ref().is_some_and(|nonce| nonce.starts_with(&sent.entry_nonce));
+            row.counts() && (by_nonce || by_transaction)
         };
         if !books.rows.iter().any(|row| of_it(&row)) {
             out.add(3, format!("the signature {} left and has no entry that counts: {:?}", sent.nonce, books.rows));
@@ -181,7 +182,8 @@ fn bodies_are_whole(evidence: &Evidence<'_>, scene: &Scene, out: &mut Problems) 
 fn secrets_stay_secret(evidence: &Evidence<'_>, out: &mut Problems) {
     let latin = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
     let hex = |bytes: &[u8]| crate::support::payment::hex(bytes)[2..].to_string();
-    let mut secrets = vec![("the key", hex(&evidence.key)), ("the key's bytes", latin(&evidence.key))];
+    let mut secrets: Vec<(&str, String)> =
+        evidence.keys.iter().flat_map(|key| [("a key", hex(key)), ("a key's bytes", latin(key))]).collect();
     let sent: HashSet<&Sent> = evidence.scenes.iter().flat_map(|scene| &scene.sent).collect();
     for sent in sent {
         let digits = &sent.signature[2..];
@@ -200,7 +202,8 @@ fn secrets_stay_secret(evidence: &Evidence<'_>, out: &mut Problems) {
         }
     }
     for scene in &evidence.scenes {
-        if scene.sent.iter().any(|sent| scene.run.text.contains(&sent.nonce)) {
+        let tells = |nonce: &str| scene.run.text.contains(nonce.trim_start_matches("0x"));
+        if scene.sent.iter().any(|sent| tells(&sent.nonce) || tells(&sent.entry_nonce)) {
             out.add(6, "a nonce was told");
         }
     }

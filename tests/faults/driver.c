@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define TEST_KEY "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+/* Of the seed 01 02 ... 20. */
+#define TEST_SOLANA_KEY "2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSdZd8hbDHTd21as7EAsg7ypityqfsw2pMQKJcVDVcAEsd"
 #define REPEATS_MAX 4
 
 /* Of the shim; without it nothing is counted. */
@@ -127,6 +129,7 @@ static int set_up(x402_config *config, x402_policy *policy, x402_error **error)
 {
     TRY(x402_wallet_new(&my.wallet, error));
     TRY(x402_wallet_add_evm_key(my.wallet, TEST_KEY, error));
+    TRY(x402_wallet_add_solana_key(my.wallet, TEST_SOLANA_KEY, error));
     TRY(x402_policy_budget(policy, "all", 0, my.budget, error));
     TRY(x402_policy_approve(policy, approve, NULL, error));
     TRY(x402_config_wallet(config, my.wallet, error));

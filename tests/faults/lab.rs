@@ -4,6 +4,7 @@
 //! database that lost its writer already changes it.
 
 use super::plan::Fault;
+use base64::Engine;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -251,26 +252,46 @@ pub struct Sent {
     /// What it was to buy.
     pub what: String,
     pub header: String,
+    /// As the server names it.
     pub nonce: String,
+    /// `0x…`: what the nonce of its entry in the ledger begins with.
+    pub entry_nonce: String,
     /// `0x…`
     pub signature: String,
 }
 
+impl Sent {
+    /// Reads the payload of one of the kinds that the shapes pay by.
+    fn read(what: String, header: &str, payload: &Value) -> Option<Sent> {
+        use crate::support::payment::{decimal_word, hex};
+        let header = header.to_string();
+        let text = |value: &Value| value.as_str().map(str::to_string);
+        if let Some(transaction) = payload["transaction"].as_str() {
+            // How many signatures, the fee payer's, the payer's, and the message; its last call is the memo.
+            let transaction = base64::engine::general_purpose::STANDARD.decode(transaction).ok()?;
+            let (signatures, message) = transaction.split_at_checked(1 + 2 * 64)?;
+            let memo = message.get(message.len() - 33..message.len() - 1)?;
+            let entry_nonce = format!("0x{}", String::from_utf8(memo.to_vec()).ok()?);
+            let nonce = hex(ring::digest::digest(&ring::digest::SHA256, message).as_ref());
+            return Some(Sent { what, header, nonce, entry_nonce, signature: hex(&signatures[65..]) });
+        }
+        let nonce = match payload["permit2Authorization"]["nonce"].as_str() {
+            Some(decimal) => hex(&decimal_word(decimal).ok()?),
+            None => text(&payload["authorization"]["nonce"])?,
+        };
+        Some(Sent { what, header, entry_nonce: nonce.clone(), nonce, signature: text(&payload["signature"])? })
+    }
+}
+
 /// What the shim saw leave. A torn line is of a process that was killed before it sent what stood there.
 pub fn captured(folder: &Path) -> Vec<Sent> {
-    use base64::Engine;
     let text = std::fs::read_to_string(folder.join("captured")).unwrap_or_default();
     let sent = |line: &str| {
         let (request, header) = line.split_once('\t')?;
         let json = base64::engine::general_purpose::STANDARD.decode(header).ok()?;
         let value: Value = serde_json::from_slice(&json).ok()?;
-        let text = |value: &Value| value.as_str().unwrap().to_string();
-        Some(Sent {
-            what: what_of(request).unwrap_or_default(),
-            header: header.to_string(),
-            nonce: text(&value["payload"]["authorization"]["nonce"]),
-            signature: text(&value["payload"]["signature"]),
-        })
+        let sent = Sent::read(what_of(request).unwrap_or_default(), header, &value["payload"]);
+        Some(sent.unwrap_or_else(|| panic!("a payment of no known kind left: {value}")))
     };
     text.lines().filter_map(sent).collect()
 }
@@ -282,9 +303,9 @@ pub fn what_of(target: &str) -> Option<String> {
 }
 
 /// The server's script: a charge, a free path on either origin, and a redirect to the charge. `paid` are the answers.
-pub fn scenario(paid: Value) -> Value {
+pub fn scenario(offer: Value, paid: Value) -> Value {
     json!({"origins": {"base": "http", "other": "http"}, "hash_bodies": true, "routes": {
-        "/buy": {"terms": {"place": "both", "offers": [{"price": PRICE.to_string()}]}, "paid": paid,
+        "/buy": {"terms": {"place": "both", "offers": [offer]}, "paid": paid,
                  "replayed": "accepted"},
         "/moved": {"answers": [{"status": 307, "headers": [["Location", "/buy?what=a"]]}]},
         "/free": {"answers": [{"body": {"text": FREE}}]},

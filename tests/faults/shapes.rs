@@ -3,6 +3,7 @@
 //! Owns the steps. Every shape ends with a repeat of its purchase, a free call, and purchases until the budget is
 //! used up, so that what a failure left behind shows.
 
+use super::lab::PRICE;
 use serde_json::{Value, json};
 
 /// Three payments fit into the driver's budget.
@@ -27,6 +28,15 @@ pub struct Shape {
     pub prepaid: bool,
     /// The server settles the first payment and says nothing.
     first_answer_lost: bool,
+    kind: Kind,
+}
+
+/// What the server asks to be signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Eip3009,
+    Permit2,
+    Solana,
 }
 
 const GET: Shape = Shape {
@@ -40,12 +50,13 @@ const GET: Shape = Shape {
     queued: false,
     prepaid: false,
     first_answer_lost: false,
+    kind: Kind::Eip3009,
 };
 
 const POST: Shape =
     Shape { name: "post", arguments: "named=1 method=POST body=100000 rewind=1 declare=1", has_body: true, ..GET };
 
-pub const SHAPES: [Shape; 12] = [
+pub const SHAPES: [Shape; 14] = [
     GET,
     Shape { name: "get-unnamed", arguments: "", named: false, ..GET },
     Shape { name: "get-by-name", arguments: "named=1 localhost=1", ..GET },
@@ -60,6 +71,8 @@ pub const SHAPES: [Shape; 12] = [
         prepaid: true,
         ..GET
     },
+    Shape { name: "get-permit2", kind: Kind::Permit2, ..GET },
+    Shape { name: "get-solana", kind: Kind::Solana, ..GET },
     Shape { name: "get-in-memory", numbered: "buy:a", file: false, ..GET },
     POST,
     Shape { name: "post-spooled", arguments: "named=1 method=POST body=100000 memory=30000", ..POST },
@@ -72,6 +85,27 @@ pub const SHAPES: [Shape; 12] = [
 ];
 
 impl Shape {
+    /// What the server asks for.
+    pub fn offer(&self) -> Value {
+        let price = PRICE.to_string();
+        match self.kind {
+            Kind::Eip3009 => json!({"price": price}),
+            Kind::Permit2 => {
+                json!({"price": price, "extra": {"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}})
+            }
+            Kind::Solana => json!({
+                "price": price,
+                "network": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+                "asset": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v",
+                "payTo": "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu",
+                "extra": {
+                    "feePayer": "GyGKxMyg1p9SsHfm15MkNUu1u9TN2JtTspcdmrtGUdse",
+                    "recentBlockhash": "5NzX7jrPWeTkGsDnVnszdEa7T3Yyr3nSgyc78z3CwjWQ",
+                },
+            }),
+        }
+    }
+
     /// What the server answers to payments that hold.
     pub fn paid(&self) -> Value {
         let goods = json!({"body": {"text": "goods"}});

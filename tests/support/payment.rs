@@ -211,7 +211,7 @@ pub(super) fn hex_array<const N: usize>(value: &Value) -> Result<[u8; N], String
 }
 
 /// A decimal number without sign or leading zero, as 32 bytes, big end first.
-pub(super) fn decimal_word(digits: &str) -> Result<[u8; 32], String> {
+pub fn decimal_word(digits: &str) -> Result<[u8; 32], String> {
     let bad = || format!("invalid_payload: {digits:?} is not a number");
     if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
         return Err(bad());

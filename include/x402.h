@@ -364,7 +364,7 @@ enum x402_money
      */
     X402_MONEY_UNPAID = 2,
     /**
-     * Settled: the server's receipt was read.
+     * Settled: the server's receipt was read, with this answer or with an earlier one to the same payment.
      */
     X402_MONEY_PAID = 3,
     /**

@@ -147,7 +147,7 @@ pub enum Money {
     Refused = 1,
     /// Signed, and proven not taken.
     Unpaid = 2,
-    /// Settled: a receipt was read.
+    /// Settled: a receipt was read, with this answer or an earlier one.
     Paid = 3,
     /// Signed and perhaps sent, outcome not known: counts as spent.
     Unknown = 4,

@@ -15,7 +15,7 @@ use super::sign_in::Visit;
 use super::{Failure, Inner};
 use super::{identity, purchase};
 use crate::body::{Replay, ReplayLimits};
-use crate::error::{Error, Money, Retry, Status, printable};
+use crate::error::{Error, Status, printable};
 use crate::ledger::Purchase;
 use crate::payer::{self, Authorized, Declined, Identity, Next, Payment};
 use crate::policy::Asker;
@@ -269,7 +269,7 @@ impl<'a> Call<'a> {
             }
             Err(lost) => {
                 let payment = authorized.send().lost(&lost.error);
-                let error = lost.error.with_money(Money::Unknown, Retry::SameBytes);
+                let error = lost.error.with_money(payment.money(), payment.retry());
                 self.inner.log(1, || format!("no answer to the paid request for {}: {error}", self.logged_url()));
                 Err(Failure { error, payment: Some(payment) })
             }

@@ -111,7 +111,7 @@ pub mod header {
         X402_MONEY_REFUSED = 1,
         /// Signed, and proven not taken.
         X402_MONEY_UNPAID = 2,
-        /// Settled: the server's receipt was read.
+        /// Settled: the server's receipt was read, with this answer or with an earlier one to the same payment.
         X402_MONEY_PAID = 3,
         /// Signed and perhaps sent, outcome not known. Count it as spent; x402_error_retry says what may be tried.
         X402_MONEY_UNKNOWN = 4,

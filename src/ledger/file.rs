@@ -248,7 +248,9 @@ impl File {
         if unpaid.is_some() {
             rows::share(db, id, claimed.then_some(&*self.owner)).map_err(self.fault("write"))?;
         }
-        Ok(Some(Standing { id, claimed, is_paid: unpaid.is_none(), recipe }))
+        let paid = history.iter().find(|(entry, _)| entry.id == id && entry.state == State::Paid);
+        let paid = paid.map(|(entry, _)| entry.transaction.clone());
+        Ok(Some(Standing { id, claimed, paid, recipe }))
     }
 
     /// Whether a live process has it in hand: a payment under way, or what was paid for.

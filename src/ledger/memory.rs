@@ -148,7 +148,8 @@ impl Books {
                     entry.state = State::Open;
                 }
                 entry.shared = true;
-                Standing { id, claimed, is_paid: entry.state == State::Paid, recipe: recipe.clone() }
+                let paid = (entry.state == State::Paid).then(|| entry.transaction.clone());
+                Standing { id, claimed, paid, recipe: recipe.clone() }
             })),
         }
     }

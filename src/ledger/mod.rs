@@ -71,7 +71,8 @@ struct Standing {
     id: u64,
     /// The entry was taken over: whoever holds it says what became of it.
     claimed: bool,
-    is_paid: bool,
+    /// It is paid, by this transaction.
+    paid: Option<String>,
     recipe: Recipe,
 }
 
@@ -204,7 +205,8 @@ impl Ledger {
         Ok(match booked {
             Booked::New(id, recipe) => {
                 let ledger = Arc::clone(self);
-                Grant::New(Reservation { ledger, id, hold: Hold::Unsigned, open: true, forgettable }, recipe)
+                let (hold, transaction) = (Hold::Unsigned, String::new());
+                Grant::New(Reservation { ledger, id, hold, transaction, open: true, forgettable }, recipe)
             }
             Booked::Standing(standing) => {
                 let (reservation, recipe) = self.again(standing, forgettable);
@@ -214,13 +216,14 @@ impl Ledger {
     }
 
     fn again(self: &Arc<Self>, standing: Standing, forgettable: bool) -> (Reservation, Recipe) {
-        let hold = match (standing.claimed, standing.is_paid) {
+        let hold = match (standing.claimed, &standing.paid) {
             (true, _) => Hold::Claimed,
-            (false, true) => Hold::Paid,
-            (false, false) => Hold::Borrowed,
+            (false, Some(_)) => Hold::Paid,
+            (false, None) => Hold::Borrowed,
         };
+        let transaction = standing.paid.unwrap_or_default();
         let ledger = Arc::clone(self);
-        (Reservation { ledger, id: standing.id, hold, open: true, forgettable }, standing.recipe)
+        (Reservation { ledger, id: standing.id, hold, transaction, open: true, forgettable }, standing.recipe)
     }
 
     fn close(&self, id: u64, holder: bool, outcome: &Outcome) -> Result<TurnedDown, Error> {
@@ -278,6 +281,8 @@ pub struct Reservation {
     ledger: Arc<Ledger>,
     id: u64,
     hold: Hold,
+    /// By which it is paid already; "" where it is not.
+    transaction: String,
     open: bool,
     /// As [`is_forgettable`] says.
     forgettable: bool,
@@ -322,6 +327,11 @@ impl Reservation {
     /// Whether the purchase is paid, and only asks for what it paid for.
     pub fn is_paid(&self) -> bool {
         self.hold == Hold::Paid
+    }
+
+    /// The transaction by which it is paid, as a receipt named it; "" without one.
+    pub fn transaction(&self) -> &str {
+        &self.transaction
     }
 
     /// Whether what becomes of it is this call's to say.

@@ -363,8 +363,10 @@ impl Authorized {
     /// Not a byte of the paid request left: the signature is destroyed, and the amount is free again unless an
     /// earlier sending of the same signature is still in the open.
     pub fn never_sent(self) -> Payment {
-        let (money, retry) =
-            if self.is_first() { (Money::Unpaid, Retry::Safe) } else { (Money::Unknown, Retry::SameBytes) };
+        let (money, retry) = match self.is_first() {
+            true => (Money::Unpaid, Retry::Safe),
+            false => (self.payment.money(), Retry::SameBytes),
+        };
         let recorded = self.reservation.never_left();
         self.payment.ended(money, retry).recorded(recorded)
     }

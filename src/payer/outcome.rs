@@ -79,6 +79,8 @@ pub struct Sent {
     believes: bool,
     /// Nothing else was ever sent with this signature.
     is_only: bool,
+    /// A receipt said paid before this sending, which no other answer takes back.
+    was_paid: bool,
 }
 
 /// What was paid for is on its way to the caller. Dropped, he has it, or as much of it as he wants.
@@ -105,11 +107,12 @@ impl Sent {
     pub(super) fn new(authorized: Authorized) -> Self {
         let is_only = authorized.is_first() && !authorized.is_repeated;
         let Authorized { payment, reservation, recipe, believes, .. } = authorized;
-        Sent { payment, reservation, recipe, believes, is_only }
+        let was_paid = reservation.is_paid();
+        Sent { payment, reservation, recipe, believes, is_only, was_paid }
     }
 
-    /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`; anything else,
-    /// a second 402 included, leaves it `Unknown`, because the server can still settle what it holds. `terms` are
+    /// Reads the receipt, if there is one. Only a receipt that says so makes a payment `Paid`, and then for good; anything
+    /// else, a second 402 included, leaves it `Unknown`, because the server can still settle what it holds. `terms` are
     /// those of that 402.
     pub fn answered(self, status: u16, receipt: Option<Result<Receipt, String>>, terms: Option<&Challenge>) -> Payment {
         self.answered_with(status, receipt, terms).0
@@ -122,13 +125,14 @@ impl Sent {
         receipt: Option<Result<Receipt, String>>,
         terms: Option<&Challenge>,
     ) -> (Payment, Option<Delivery>) {
-        let Sent { payment, reservation, recipe, believes, is_only } = self;
+        let Sent { payment, reservation, recipe, believes, is_only, was_paid } = self;
         let said = terms.and_then(|terms| terms.error.as_deref());
         let correction = match (&recipe.draw, terms) {
             (Some(draw), Some(terms)) => channel::correction(&recipe.terms, draw, &recipe.payer, terms),
             _ => None,
         };
         let mut refusal = match turned_down(status, receipt.as_ref(), said) {
+            TurnedDown::Proven if was_paid => TurnedDown::Unproven,
             // An earlier sending may have settled, and that may be why this one is refused.
             TurnedDown::Proven if !is_only && !is_below(correction, recipe.draw.as_ref()) => TurnedDown::Unproven,
             refusal => refusal,
@@ -165,9 +169,13 @@ impl Sent {
             None if (200..300).contains(&status) => {
                 payment.noted("the server sent no receipt; whether it settled is not known".to_string())
             }
+            None if was_paid => {
+                payment.noted(format!("an earlier receipt says paid; the server answered {status} now"))
+            }
             None => payment.noted(format!("the server answered {status} to the payment and sent no receipt")),
         };
         let payment = match refusal {
+            _ if was_paid && status == 402 => payment.ended(Money::Paid, Retry::Never),
             TurnedDown::Proven => payment.ended(Money::Unknown, Retry::NewQuote),
             TurnedDown::No | TurnedDown::Unproven => payment,
         };

@@ -106,6 +106,11 @@ impl Payment {
         self.with(|facts| facts.entry = entry)
     }
 
+    /// A receipt said paid before this call, which asks for what was paid for.
+    pub(super) fn paid_before(self, name: &str) -> Self {
+        self.with(|facts| facts.transaction = transaction(name)).ended(Money::Paid, Retry::SameBytes)
+    }
+
     /// Nothing was signed, because of what was signed before.
     pub(super) fn beside(self, stood: &Stood) -> Self {
         self.with(|facts| {

@@ -111,6 +111,10 @@ impl Standing {
             Ok(credential) => {
                 let payment = Payment::authorized(self.offer(), &self.payable, &[], &self.recipe);
                 let payment = payment.of_entry(self.reservation.entry());
+                let payment = match self.reservation.is_paid() {
+                    true => payment.paid_before(self.reservation.transaction()),
+                    false => payment,
+                };
                 let payment = payment.beside_statement(&self.challenge, self.offer(), &self.recipe);
                 self.reservation.commit();
                 let Standing { recipe, reservation, believes, .. } = self;

@@ -230,8 +230,14 @@ fn a_late_receipt_for_an_abandoned_entry_counts_it_again() {
     let order = |rule| bench.order(intent("1000", "a", NOW_S), Some(&Purchase { named: true, ..purchase() }), rule);
     let Ok(Grant::New(first, _)) = order(RetryRule::Proven) else { panic!() };
     first.unknown(TurnedDown::No).unwrap();
-    let borrowed =
-        Reservation { ledger: Arc::clone(&bench.ledger), id: 1, hold: Hold::Borrowed, open: true, forgettable: false };
+    let borrowed = Reservation {
+        ledger: Arc::clone(&bench.ledger),
+        id: 1,
+        hold: Hold::Borrowed,
+        transaction: String::new(),
+        open: true,
+        forgettable: false,
+    };
     bench.ledger.abandon(1).unwrap();
     borrowed.paid("0xabc", None).unwrap();
     assert_eq!(bench.total(), "1000");

@@ -1,6 +1,6 @@
 /* driver.c: buys as it is told and says what each purchase came to, one JSON object a line. Judges nothing.
  *
- *     driver base=URL other=URL [ledger=PATH] [budget=TEXT] [method=POST body=BYTES rewind=1 declare=1] [named=1]
+ *     driver base=URL other=URL [ledger=PATH] [budget=TEXT] [deposit=TEXT] [method=POST body=BYTES rewind=1 declare=1] [named=1]
  *            [redirect=1] [queued=1] [prepay=1] [memory=BYTES] [worker=NAME threads=N] STEP...
  *
  * Steps, in order: "+" begins to count operations, "-" ends it; "buy:NAME" buys /buy?what=NAME; "pay:NAME" does so as
@@ -34,7 +34,7 @@ static int fails(const char *name)
 }
 
 static struct {
-    const char *base, *other, *ledger_path, *method, *budget, *memory, *worker;
+    const char *base, *other, *ledger_path, *method, *budget, *deposit, *memory, *worker;
     uint64_t body;
     int rewind, declare, named, redirect, queued, prepay, threads, descriptors;
     x402_wallet *wallet;
@@ -131,6 +131,8 @@ static int set_up(x402_config *config, x402_policy *policy, x402_error **error)
     TRY(x402_wallet_add_evm_key(my.wallet, TEST_KEY, error));
     TRY(x402_wallet_add_solana_key(my.wallet, TEST_SOLANA_KEY, error));
     TRY(x402_policy_budget(policy, "all", 0, my.budget, error));
+    if (my.deposit)
+        TRY(x402_policy_allow(policy, "deposit", my.deposit, error));
     TRY(x402_policy_approve(policy, approve, NULL, error));
     TRY(x402_config_wallet(config, my.wallet, error));
     TRY(x402_config_policy(config, policy, error));
@@ -466,7 +468,8 @@ static int is_setting(const char *argument)
         const char *name;
         const char **text;
     } texts[] = {{"base", &my.base},     {"other", &my.other},   {"ledger", &my.ledger_path}, {"method", &my.method},
-                 {"budget", &my.budget}, {"memory", &my.memory}, {"worker", &my.worker}};
+                 {"budget", &my.budget}, {"memory", &my.memory}, {"worker", &my.worker},
+                 {"deposit", &my.deposit}};
     const struct {
         const char *name;
         int *number;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -131,6 +131,29 @@ fn symbols(file: &Path, which: &str) -> Vec<String> {
     names.map(|name| name.split('@').next().unwrap().to_string()).collect()
 }
 
+/// Does `work` on as many threads as there are processors and one, each with something of its own that `start` makes.
+pub fn in_parallel<T: Send, S, R: Send>(
+    items: Vec<T>,
+    start: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, T) -> R + Sync,
+) -> Vec<R> {
+    let (queue, results) = (Mutex::new(items), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) + 1;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut own = start();
+                loop {
+                    let Some(item) = queue.lock().unwrap().pop() else { break };
+                    let result = work(&mut own, item);
+                    results.lock().unwrap().push(result);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap()
+}
+
 /// Which operations fail.
 pub enum Chosen<'a> {
     Nothing,
@@ -199,15 +222,18 @@ pub struct Books {
     pub running_total: u64,
 }
 
+pub fn copy_ledger(from: &Path, to: &Path) {
+    for name in ["ledger", "ledger-wal", "ledger-journal"] {
+        if from.join(name).exists() {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
 impl Books {
     pub fn read(folder: &Path) -> Result<Books, String> {
         let copy = tempfile::tempdir_in(folder).unwrap();
-        for name in ["ledger", "ledger-wal", "ledger-journal"] {
-            let from = folder.join(name);
-            if from.exists() {
-                std::fs::copy(from, copy.path().join(name)).unwrap();
-            }
-        }
+        copy_ledger(folder, copy.path());
         let path = copy.path().join("ledger");
         if !path.exists() {
             return Ok(Books::default());

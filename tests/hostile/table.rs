@@ -157,7 +157,7 @@ pub const ROWS: &[Row] = &[
     row("S15", "sits on a private address and spells it in another way", nothing(&["none"; 21], &["deny_private_addresses"]), Case("hostile-private-addresses-in-every-spelling")),
     row("S15", "is public and redirects to a private address", nothing(&["none"; 5], &["deny_private_addresses"]), Case("hostile-redirect-to-a-private-address")),
 
-    row("S16", "settles, and breaks off what was paid for, again and again", cents(2, 2, &["paid", "unknown", "unknown", "unknown", "paid"], &["it is truncated", "nonce_already_used"]), Case("repeat-after-body-broke-off-refused"))
+    row("S16", "settles, and breaks off what was paid for, again and again", cents(2, 2, &["paid"; 5], &["it is truncated", "nonce_already_used"]), Case("repeat-after-body-broke-off-refused"))
         .but("It keeps one payment and the goods. The repeats cost nothing; only another purchase_key buys anew."),
     row("S16", "settles and answers 500 without a receipt", cents(1, 1, UNKNOWN, &["answered 500 to the payment"]), Case("paid-then-500")),
     row("S16", "settles and answers 500 with a receipt", cents(1, 1, PAID, &[]), Case("paid-then-500-with-receipt")),

@@ -126,6 +126,7 @@ impl Sent {
         terms: Option<&Challenge>,
     ) -> (Payment, Option<Delivery>) {
         let Sent { payment, reservation, recipe, believes, is_only, was_paid } = self;
+        let is_success = (200..300).contains(&status);
         let said = terms.and_then(|terms| terms.error.as_deref());
         let correction = match (&recipe.draw, terms) {
             (Some(draw), Some(terms)) => channel::correction(&recipe.terms, draw, &recipe.payer, terms),
@@ -166,16 +167,16 @@ impl Sent {
             Some(Ok(receipt)) if receipt.success => payment.settled(receipt),
             Some(Ok(receipt)) => payment.settlement_failed(receipt),
             Some(Err(problem)) => payment.noted(format!("the receipt cannot be read: {problem}")),
-            None if (200..300).contains(&status) => {
-                payment.noted("the server sent no receipt; whether it settled is not known".to_string())
-            }
             None if was_paid => {
-                payment.noted(format!("an earlier receipt says paid; the server answered {status} now"))
+                payment.noted(format!("an earlier receipt says paid; the server answered {status} now, without one"))
+            }
+            None if is_success => {
+                payment.noted("the server sent no receipt; whether it settled is not known".to_string())
             }
             None => payment.noted(format!("the server answered {status} to the payment and sent no receipt")),
         };
         let payment = match refusal {
-            _ if was_paid && status == 402 => payment.ended(Money::Paid, Retry::Never),
+            _ if was_paid && (is_success || status == 402) => payment.ended(Money::Paid, Retry::Never),
             TurnedDown::Proven => payment.ended(Money::Unknown, Retry::NewQuote),
             TurnedDown::No | TurnedDown::Unproven => payment,
         };

@@ -185,7 +185,10 @@ impl Payment {
             "errorMessage": message,
         });
         self.with(|facts| {
-            facts.transaction = transaction(&receipt.transaction);
+            // Of a payment that was paid before, the transaction that paid it stays.
+            if facts.transaction.is_empty() {
+                facts.transaction = transaction(&receipt.transaction);
+            }
             facts.note = format!("the server says that settlement failed: {why}");
             facts.refusal = why;
             facts.receipt = Some(ReceiptRecord::Known(receipt_json));

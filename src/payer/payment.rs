@@ -9,6 +9,7 @@ use crate::money::{Amount, Correction, Draw, Network, Usd, known_asset};
 use crate::payer::{Declined, Refusal, channel};
 use crate::protocol::{Challenge, Offer, Receipt};
 use crate::scheme::attested::{self, Attestation, Expected, Verdict};
+use crate::scheme::evm::Approval;
 use crate::scheme::{self, Payable};
 use once_cell::sync::OnceCell;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -54,7 +55,7 @@ struct Facts {
     /// What the server says where the channel is not as was thought.
     correction: Option<Correction>,
     /// The transaction that lets the token be moved, where there is one.
-    approval: Option<Value>,
+    approval: Option<Approval>,
     /// The server says that it is missing.
     approval_missing: bool,
     /// The ledger's entry; 0: nothing was signed.
@@ -76,7 +77,7 @@ impl Payment {
             network: offer.network.to_string(),
             payee: offer.payee.clone(),
             payer: payable.payer.clone(),
-            approval: approval(offer, payable, recipe.draw.as_ref()),
+            approval: scheme::approval(offer, payable, recipe.draw.as_ref()),
             draw: recipe.draw.clone(),
             scheme: offer.scheme.clone(),
             usd: usd.map(|usd| usd.to_string()),
@@ -365,20 +366,19 @@ const ALLOWANCE_REQUIRED: [&str; 2] =
 const APPROVAL_ADVICE: &str = ": the token does not let Permit2 move it yet; send the transaction that stands under \
      \"approval\" in the payment's JSON from the payer's account, then repeat the request";
 
-/// As callers send it; `data` approves for good, `data_exact` for this payment alone.
-fn approval(offer: &Offer, payable: &Payable, draw: Option<&Draw>) -> Option<Value> {
-    let approval = scheme::approval(offer, payable, draw)?;
-    Some(json!({
-        "network": offer.network.as_str(),
-        "from": payable.payer,
-        "to": approval.to.to_string(),
-        "spender": approval.spender.to_string(),
-        "data": approval.data,
-        "data_exact": approval.data_exact,
-    }))
-}
-
 impl Facts {
+    /// As callers send it; `data` approves for good, `data_exact` for this payment alone.
+    fn approval_json(&self, approval: &Approval) -> Value {
+        json!({
+            "network": self.network,
+            "from": self.payer,
+            "to": approval.to.to_string(),
+            "spender": approval.spender.to_string(),
+            "data": approval.data(),
+            "data_exact": approval.data_exact(),
+        })
+    }
+
     /// Says what to do where the server turned the payment down for want of an approval.
     fn advise_approval(&mut self) {
         if self.approval.is_some() && ALLOWANCE_REQUIRED.contains(&self.refusal.as_str()) {
@@ -453,7 +453,7 @@ impl Serialize for Facts {
             out.serialize_entry("charged", charged)?;
         }
         if let Some(approval) = self.approval.as_ref().filter(|_| self.approval_missing) {
-            out.serialize_entry("approval", approval)?;
+            out.serialize_entry("approval", &self.approval_json(approval))?;
         }
         if let Some(receipt) = self.receipt.as_ref().and_then(ReceiptRecord::to_json) {
             out.serialize_entry("receipt", &receipt)?;

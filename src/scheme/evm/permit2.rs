@@ -10,10 +10,11 @@ use super::messages::{EXACT_PERMIT, EXACT_WITNESS, TOKEN_PERMISSIONS, UPTO_PERMI
 use super::signature::Signature;
 use super::sponsoring::Approving;
 use crate::error::Error;
-use crate::money::EvmAddress;
+use crate::money::{EvmAddress, Remembered};
 use crate::scheme::{Authorization, Ingredients};
 use crate::wallet::EvmKey;
 use alloy_primitives::{U256, hex};
+use std::cell::RefCell;
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
@@ -22,6 +23,9 @@ pub(super) const PERMIT2: EvmAddress = EvmAddress::from_bytes(hex!("000000000022
 /// x402's proxies that may move what was permitted, the same on every chain.
 const EXACT_PROXY: EvmAddress = EvmAddress::from_bytes(hex!("402085c248EeA27D92E8b30b2C58ed07f9E20001"));
 const UPTO_PROXY: EvmAddress = EvmAddress::from_bytes(hex!("4020A4f3b7b90ccA423B9fabCc0CE57C6C240002"));
+
+/// How many chains a thread remembers.
+const CHAINS_KEPT: usize = 8;
 
 /// Room for any payload beside its signature, so that none is moved while it grows and leaves a copy behind.
 const PAYLOAD_BYTES_MAX: usize = 1024;
@@ -106,10 +110,30 @@ impl Permit {
         ];
         values.extend(witness.map(Value::Struct));
         let message = Message::new(kind, &values);
-        let domain = Domain { name: "Permit2", version: None, chain_id: self.chain_id, contract: PERMIT2 };
-        let signature = Signature::of(key, &domain, &domain.separator(), &message)?;
+        let signature = Signature::of(key, &domain(self.chain_id), &separator(self.chain_id), &message)?;
         Ok(lay_out(&message, &signature))
     }
+}
+
+fn domain(chain_id: u64) -> Domain<'static> {
+    Domain { name: "Permit2", version: None, chain_id, contract: PERMIT2 }
+}
+
+/// Each thread remembers those of its last chains.
+fn separator(chain_id: u64) -> [u8; 32] {
+    thread_local! {
+        static KEPT: RefCell<Remembered<u64, [u8; 32], CHAINS_KEPT>> = const { RefCell::new(Remembered::new()) };
+    }
+    let kept = KEPT.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        kept.find(|known| *known == chain_id).unwrap_or_else(|| {
+            let separator = domain(chain_id).separator();
+            kept.keep(chain_id, separator);
+            separator
+        })
+    });
+    // A thread that is ending remembers nothing any more.
+    kept.unwrap_or_else(|_| domain(chain_id).separator())
 }
 
 /// The order of the members is that of the official TypeScript client.

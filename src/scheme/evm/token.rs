@@ -14,16 +14,23 @@ pub struct Approval {
     pub to: EvmAddress,
     /// Permit2.
     pub spender: EvmAddress,
-    /// `approve` without limit, so that no further payment needs one: hexadecimal digits after `0x`.
-    pub data: String,
-    /// `approve` for one payment of this amount.
-    pub data_exact: String,
+    /// What one payment needs.
+    amount: U256,
 }
 
 impl Approval {
     pub(super) fn of(token: EvmAddress, amount: Amount) -> Approval {
-        let call = |amount| hex::encode_prefixed(approve(amount));
-        Approval { to: token, spender: PERMIT2, data: call(U256::MAX), data_exact: call(amount.to_u256()) }
+        Approval { to: token, spender: PERMIT2, amount: amount.to_u256() }
+    }
+
+    /// `approve` without limit, so that no further payment needs one: hexadecimal digits after `0x`.
+    pub fn data(&self) -> String {
+        hex::encode_prefixed(approve(U256::MAX))
+    }
+
+    /// `approve` for one payment of this amount.
+    pub fn data_exact(&self) -> String {
+        hex::encode_prefixed(approve(self.amount))
     }
 }
 

@@ -67,17 +67,8 @@ fn checksummed(address: Address) -> [u8; TEXT_BYTES] {
         static KEPT: RefCell<Remembered<Address, [u8; TEXT_BYTES], CHECKSUMS_KEPT>> =
             const { RefCell::new(Remembered::new()) };
     }
-    let computed = || address.to_checksum_buffer(None).into_inner();
-    let kept = KEPT.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        kept.find(|known| *known == address).unwrap_or_else(|| {
-            let text = computed();
-            kept.keep(address, text);
-            text
-        })
-    });
-    // A thread that is ending remembers nothing any more.
-    kept.unwrap_or_else(|_| computed())
+    Remembered::recall(&KEPT, |known| *known == address)
+        .unwrap_or_else(|| Remembered::remember(&KEPT, address, address.to_checksum_buffer(None).into_inner()))
 }
 
 impl fmt::Display for EvmAddress {

@@ -1,8 +1,11 @@
-//! A few results that cost more to make than to find again.
+//! A few results that cost more to make than to find again, kept by each thread for itself.
 //!
 //! Owns the order in which they are forgotten: who came first goes first. Must not know what is kept; only results that can
 //! never change may be, and nothing that is secret. Its one decision: nothing moves when it is found, because the same few
 //! are asked for in turn, and what was used last would be moved each time.
+
+use std::cell::RefCell;
+use std::thread::LocalKey;
 
 /// At most `MAX` pairs.
 pub(crate) struct Remembered<K, V, const MAX: usize> {
@@ -16,12 +19,24 @@ impl<K, V: Copy, const MAX: usize> Remembered<K, V, MAX> {
         Remembered { pairs: Vec::new(), oldest: 0 }
     }
 
+    /// As [`Remembered::find`] of what this thread keeps. One that is ending knows nothing any more.
+    pub fn recall(kept: &'static LocalKey<RefCell<Self>>, is: impl Fn(&K) -> bool) -> Option<V> {
+        kept.try_with(|kept| kept.borrow().find(is)).ok().flatten()
+    }
+
+    /// Gives `value` back, for this thread to recall.
+    pub fn remember(kept: &'static LocalKey<RefCell<Self>>, key: K, value: V) -> V {
+        // A thread that is ending has nowhere to keep it.
+        let _ = kept.try_with(|kept| kept.borrow_mut().keep(key, value));
+        value
+    }
+
     /// The value whose key `is` says yes to, if it is known.
-    pub fn find(&self, is: impl Fn(&K) -> bool) -> Option<V> {
+    fn find(&self, is: impl Fn(&K) -> bool) -> Option<V> {
         self.pairs.iter().find(|(key, _)| is(key)).map(|(_, value)| *value)
     }
 
-    pub fn keep(&mut self, key: K, value: V) {
+    fn keep(&mut self, key: K, value: V) {
         if self.pairs.len() < MAX {
             self.pairs.push((key, value));
         } else if let Some(place) = self.pairs.get_mut(self.oldest) {

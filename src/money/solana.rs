@@ -49,22 +49,11 @@ fn decoded(text: &str) -> Option<[u8; 32]> {
     thread_local! {
         static KEPT: RefCell<Remembered<Text, [u8; 32], TEXTS_KEPT>> = const { RefCell::new(Remembered::new()) };
     }
-    let computed = || {
+    Remembered::recall(&KEPT, |known| known.is(text)).or_else(|| {
         let mut bytes = [0; 32];
-        five8::decode_32(text, &mut bytes).ok().map(|()| bytes)
-    };
-    let kept = KEPT.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        kept.find(|known| known.is(text)).or_else(|| {
-            let bytes = computed()?;
-            if let Some(text) = Text::of(text) {
-                kept.keep(text, bytes);
-            }
-            Some(bytes)
-        })
-    });
-    // A thread that is ending remembers nothing any more.
-    kept.unwrap_or_else(|_| computed())
+        five8::decode_32(text, &mut bytes).ok()?;
+        Some(Remembered::remember(&KEPT, Text::of(text)?, bytes))
+    })
 }
 
 /// A text that is an address: its bytes and how many they are.

@@ -124,16 +124,8 @@ fn separator(chain_id: u64) -> [u8; 32] {
     thread_local! {
         static KEPT: RefCell<Remembered<u64, [u8; 32], CHAINS_KEPT>> = const { RefCell::new(Remembered::new()) };
     }
-    let kept = KEPT.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        kept.find(|known| *known == chain_id).unwrap_or_else(|| {
-            let separator = domain(chain_id).separator();
-            kept.keep(chain_id, separator);
-            separator
-        })
-    });
-    // A thread that is ending remembers nothing any more.
-    kept.unwrap_or_else(|_| domain(chain_id).separator())
+    Remembered::recall(&KEPT, |known| *known == chain_id)
+        .unwrap_or_else(|| Remembered::remember(&KEPT, chain_id, domain(chain_id).separator()))
 }
 
 /// The order of the members is that of the official TypeScript client.

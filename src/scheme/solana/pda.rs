@@ -43,16 +43,8 @@ impl Holding {
             static KEPT: RefCell<Remembered<Holding, SolanaAddress, ACCOUNTS_KEPT>> =
                 const { RefCell::new(Remembered::new()) };
         }
-        let kept = KEPT.try_with(|kept| {
-            let mut kept = kept.borrow_mut();
-            kept.find(|known| known == self).or_else(|| {
-                let account = self.derived()?;
-                kept.keep(*self, account);
-                Some(account)
-            })
-        });
-        // A thread that is ending remembers nothing any more.
-        kept.unwrap_or_else(|_| self.derived())
+        Remembered::recall(&KEPT, |known| known == self)
+            .or_else(|| self.derived().map(|account| Remembered::remember(&KEPT, *self, account)))
     }
 
     fn derived(&self) -> Option<SolanaAddress> {
